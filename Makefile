@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test check format soak build clean
+
+BIN := .venv/bin
+# Whatever of these exists is checked.
+PYTHON_CODE := $(wildcard src tests examples benchmarks)
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: ## set everything up and serve the game at http://127.0.0.1:8000
+	@tools/environment run
+	@trap : INT; $(BIN)/starwire play || { code=$$?; [ $$code -eq 130 ] || exit $$code; }
+
+test: ## set everything up and run every test, a real browser included
+	@tools/environment dev
+	@tools/browser
+	$(BIN)/python -m pytest $(ARGS)
+
+check: ## format, lint, strict types, import rules, documented-ness
+	@tools/environment dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(PYTHON_CODE)
+	$(BIN)/lint-imports --no-logo
+
+format: ## format the code and mend what the linter can mend by itself
+	@tools/environment dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+soak: ## the long campaigns of crashes (STARWIRE_SEED repeats one)
+	@tools/environment dev
+	$(BIN)/python -m pytest -m soak --timeout 3600 $(ARGS)
+
+build: ## make the wheel and the source distribution in dist/
+	@tools/environment dev
+	rm -rf dist
+	$(BIN)/python -m build
+
+clean: ## remove what was made here: environment, builds, caches (never the game's data)
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Here Be Dragons: a persistent-universe game for people with little time, built on Starwire."""

@@ -1,0 +1,1 @@
+"""Starwire: commands in, pushes out, and work that finishes in 25 hours whatever crashes meanwhile."""
