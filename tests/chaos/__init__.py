@@ -1,0 +1,1 @@
+"""Tests in which servers are killed with SIGKILL."""

@@ -1,0 +1,109 @@
+"""What holds for every test: the seed, what is skipped and said loudly, and that nothing is left running.
+
+- `STARWIRE_SEED=<number>` repeats a run's random choices; the header and every failing run's summary name it.
+- `async def` tests and fixtures just work (on asyncio, by anyio's plugin).
+- Every test below tests/browser is marked `browser`. Tests marked `browser` or `node` are skipped when the
+  machine lacks the program, with one loud line at the end of the run.
+- A run that leaves threads or OS processes behind fails.
+"""
+
+import os
+import random
+import threading
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.support.machine import find_chromium, find_node
+
+SEED = int(os.environ.get("STARWIRE_SEED") or random.SystemRandom().randrange(2**32))
+
+# marker -> (what finds the program, what to say when it does not)
+PROGRAMS = {
+    "browser": (find_chromium, "no Chromium on this machine (Debian: apt-get install chromium)"),
+    "node": (find_node, "no Node.js on this machine (Debian: apt-get install nodejs)"),
+}
+missing_programs = {marker: reason for marker, (find, reason) in PROGRAMS.items() if find() is None}
+skipped: dict[str, int] = {}
+
+# Examples may be slow on a loaded machine; the time limit of the whole test still holds.
+hypothesis.settings.register_profile("starwire", deadline=None)
+hypothesis.settings.load_profile("starwire")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let hypothesis draw from the same seed, unless its own option says otherwise."""
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(SEED)
+
+
+def pytest_report_header() -> str:
+    return f"seed: {SEED} (STARWIRE_SEED={SEED} repeats it)"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    browser_tests = Path(__file__).parent / "browser"
+    for item in items:
+        if item.path.is_relative_to(browser_tests):
+            item.add_marker(pytest.mark.browser)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    for item in session.items:
+        for marker, reason in missing_programs.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+                skipped[marker] = skipped.get(marker, 0) + 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    for marker, count in skipped.items():
+        terminalreporter.write_line(
+            f"NOT TESTED: {count} {marker} tests were skipped: {missing_programs[marker]}",
+            yellow=True,
+            bold=True,
+        )
+    for what in _left_running():
+        terminalreporter.write_line(f"LEFT RUNNING: {what}", red=True, bold=True)
+    if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        terminalreporter.write_line(f"STARWIRE_SEED={SEED} repeats this run's random choices", bold=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if exitstatus == pytest.ExitCode.OK and _left_running():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _left_running() -> list[str]:
+    """Name the threads that would keep us from ending, and the OS processes we started and never ended."""
+    found = [
+        f"thread {thread.name}"
+        for thread in threading.enumerate()
+        if thread is not threading.main_thread() and not thread.daemon
+    ]
+    children = Path(
+        f"/proc/self/task/{threading.get_native_id()}/children"
+    )  # Linux only; elsewhere threads only
+    if children.exists():
+        for child in children.read_text().split():
+            command = (
+                Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
+            found.append(f"OS process {child}: {command.strip() or 'ended, but nobody waited for it'}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Async tests run on asyncio, the only loop we run on."""
+    return "asyncio"
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """A source of randomness that this run's seed and the test's name determine."""
+    return random.Random(f"{SEED}:{request.node.nodeid}")

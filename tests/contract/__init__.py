@@ -1,0 +1,1 @@
+"""Tests of the guarantees, run over every engine."""
