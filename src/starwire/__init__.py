@@ -1,1 +1,32 @@
-"""Starwire: commands in, pushes out, and work that finishes in 25 hours whatever crashes meanwhile."""
+"""Starwire: commands in, pushes out, and work that finishes in 25 hours whatever crashes meanwhile.
+
+The public names. A game needs no others; ``starwire.testing`` has the test kit.
+"""
+
+from starwire.app import App, Module
+from starwire.errors import ConfigurationError, NotAllowed, Rejected, StarwireError
+from starwire.identity import Identity
+from starwire.kinds import Command, Event, Process, View
+from starwire.limits import Limits
+from starwire.process import State
+from starwire.transaction import ProcessInfo, Read, Started, Transaction
+
+__all__ = [
+    "App",
+    "Command",
+    "ConfigurationError",
+    "Event",
+    "Identity",
+    "Limits",
+    "Module",
+    "NotAllowed",
+    "Process",
+    "ProcessInfo",
+    "Read",
+    "Rejected",
+    "Started",
+    "StarwireError",
+    "State",
+    "Transaction",
+    "View",
+]

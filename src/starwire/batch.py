@@ -1,0 +1,276 @@
+"""What is in flight in one transaction of the executor, and how it is written at its end.
+
+A ``Batch`` is an overlay on the tables: what this transaction has changed, before what is stored. ``flush``
+writes it set by set: processes, stream heads in order of their names, events, grants, replies, clocks.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Sequence
+
+import msgspec
+
+from starwire.app import Registry
+from starwire.clock import isoformat
+from starwire.errors import Refused
+from starwire.identity import Identity
+from starwire.limits import Limits
+from starwire.process import DUE, FINISHED, ProcessRow, partition_of
+from starwire.protocol import encode, error_reply, push_frame
+from starwire.store.queries import EventRow, PartitionRow, StoredReply, Work
+from starwire.transaction import Publication
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """A command on its way to the executor; the gateway has checked its form and computed its key."""
+
+    player: str
+    id: str | None
+    name: str
+    args: bytes
+    digest: bytes
+    key: str
+    partition: int
+    identity: Identity
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A committed event, encoded as the push that everyone gets."""
+
+    stream: str
+    offset: int
+    event: str
+    frame: bytes
+
+
+class Outcome(msgspec.Struct):
+    """What came of a batch. ``answers`` are reply frames by the command's index; ``left`` were not run."""
+
+    answers: dict[int, bytes] = {}
+    left: list[int] = []
+    events: list[Event] = []
+    next_due: int | None = None
+    now: int = 0
+    lateness: float = 0.0
+    items: int = 0
+    failed: bool = False
+
+    def absorb(self, other: Outcome, index: int) -> None:
+        """Add the outcome of a lone command that was at ``index``."""
+        self.answers.update((index, answer) for answer in other.answers.values())
+        self.left += [index for _ in other.left]
+        self.events += other.events
+        self.next_due = other.next_due
+        self.now = max(self.now, other.now)
+        self.lateness = other.lateness
+        self.items += other.items
+
+
+class Batch:
+    """One transaction's overlay. Implements ``transaction.Scope`` for the handlers in it."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        work: Work,
+        rows: Sequence[PartitionRow],
+        now: int,
+        partitions: int,
+        limits: Limits,
+    ) -> None:
+        self.registry = registry
+        self.work = work
+        self.real_now = now
+        self.partitions = partitions
+        self.items = 0
+        self.backlog = False
+        """More is due than was read; a key outside ``complete`` may have some of it."""
+        self.complete: set[str] = set()
+        self.due: dict[str, list[tuple[int, int]]] = {}
+        self.processes: dict[int, ProcessRow] = {}
+        self.finished: dict[int, tuple[int, str | None]] = {}
+        self.publications: list[Publication] = []
+        self.grants: dict[tuple[str, str], bool] = {}
+        self.repeats: list[tuple[int, Command, bool]] = []
+        self._limits = limits
+        self._rows = {row.id: row for row in rows}
+        self._counters = {row.id: row.last_process for row in rows}
+        self._stored: dict[int, ProcessRow] = {}
+        self._new: set[int] = set()
+        self._times: dict[str, int] = {}
+        self._replies: dict[tuple[str, str], StoredReply] = {}
+        self._savepoint = False
+
+    # What handlers reach through ``tx``
+
+    def new_process_id(self, key: str) -> int:
+        """Ids are a partition's counter times the number of partitions, plus the partition: unique, in order."""
+        partition = partition_of(key, self.partitions)
+        self._counters[partition] += 1
+        id = self._counters[partition] * self.partitions + partition
+        self._new.add(id)
+        return id
+
+    def live_process(self, id: int) -> ProcessRow | None:
+        """A live process as this batch has left it."""
+        row = self.processes.get(id) or self._stored.get(id)
+        if row is None and id not in self._new:
+            row = self.work.process(id)
+            if row is not None:
+                self._stored[id] = row
+        return None if row is None or row.state in FINISHED else row
+
+    def live_processes(self, key: str) -> list[ProcessRow]:
+        """All live processes of a key as this batch has left them."""
+        rows = {row.id: row for row in self.work.processes_of_key(key)}
+        rows.update((row.id, row) for row in self.processes.values() if row.key == key)
+        return [row for row in rows.values() if row.state not in FINISHED]
+
+    def unique_process(self, key: str, kind: str, name: str) -> ProcessRow | None:
+        """The live process with this unique name, as this batch has left it."""
+        for row in self.processes.values():
+            if (row.key, row.kind, row.unique_name) == (key, kind, name) and row.state not in FINISHED:
+                return row
+        stored = self.work.unique_process(key, kind, name)
+        return None if stored is None or stored.id in self.processes else stored
+
+    def subscribed(self, player: str, stream: str) -> bool:
+        """Whether the player hears the stream, as this batch has left it."""
+        known = self.grants.get((player, stream))
+        return stream in self.work.subscriptions(player) if known is None else known
+
+    # Due work
+
+    def enqueue(self, row: ProcessRow) -> None:
+        """Note a process that is due, unless it is noted already."""
+        entry = (row.run_at, row.id)
+        queue = self.due.setdefault(row.key, [])
+        if row.id not in self._stored or entry not in queue:
+            self._stored[row.id] = row
+            heapq.heappush(queue, entry)
+
+    def next_due(self, key: str) -> ProcessRow | None:
+        """Take the next due process of a key, as it stands now: cancelled or moved ones are passed over."""
+        queue = self.due.get(key)
+        while queue:
+            run_at, id = heapq.heappop(queue)
+            row = self.processes.get(id) or self._stored.get(id)
+            if row is not None and row.state in DUE and row.run_at == run_at:
+                return row
+        self.due.pop(key, None)
+        return None
+
+    def change(self, row: ProcessRow) -> None:
+        """Note a process that a handler has started or changed; what is due by now runs in this transaction."""
+        self.processes[row.id] = row
+        if row.state in FINISHED:
+            self.finished[row.id] = (self._times.get(row.key, self.real_now), None)
+        elif row.state in DUE and row.run_at <= self.real_now and row.partition in self._rows:
+            heapq.heappush(self.due.setdefault(row.key, []), (row.run_at, row.id))
+
+    def time_of(self, key: str, moment: int) -> int:
+        """The time at which an item of the key executes: ``moment``, but never before the key's last item."""
+        now = max(moment, self._times.get(key, 0))
+        self._times[key] = now
+        return now
+
+    def jitter(self, id: int, attempt: int) -> float:
+        """A number from 0 to 1 that is the same for the same try."""
+        return random.Random(f"{id}:{attempt}").random()
+
+    # Savepoints
+
+    def savepoint(self) -> None:
+        """Take the item's savepoint, once, before its first write."""
+        if not self._savepoint:
+            self.work.connection.exec_driver_sql("SAVEPOINT item")
+            self._savepoint = True
+
+    def release(self) -> None:
+        """The item succeeded: its writes belong to the transaction."""
+        if self._savepoint:
+            self.work.connection.exec_driver_sql("RELEASE SAVEPOINT item")
+            self._savepoint = False
+
+    def undo(self) -> None:
+        """The item failed: its writes never happened."""
+        if self._savepoint:
+            self.work.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT item")
+            self.release()
+
+    # The end
+
+    def keep_reply(self, command: Command, frame: bytes) -> None:
+        """Note the reply of a command that has an id."""
+        if command.id is not None:
+            self._replies[(command.player, command.id)] = StoredReply(
+                command.player, command.id, command.digest, frame
+            )
+
+    def flush(self, answers: dict[int, bytes], left: list[int]) -> Outcome:
+        """Write everything, one statement a table, and give the outcome to announce after the commit."""
+        live = [row for row in self.processes.values() if row.state not in FINISHED]
+        done = [(row, *self.finished[row.id]) for row in self.processes.values() if row.state in FINISHED]
+        self.work.save_processes(live)
+        self.work.finish_processes(done, stored=sum(1 for row, _, _ in done if row.id not in self._new))
+        events = self._number_events()
+        self.work.add_events(events)
+        self.work.add_subscriptions([pair for pair, granted in self.grants.items() if granted])
+        self.work.remove_subscriptions([pair for pair, granted in self.grants.items() if not granted])
+        self.work.add_replies(list(self._replies.values()), self.real_now)
+        self.work.save_partitions(self._advanced())
+        for index, command, same in self.repeats:
+            reply = self._replies.get((command.player, command.id or ""))
+            if not same:
+                answers[index] = reused_id(command)
+            elif reply is None:
+                left.append(index)
+            else:
+                answers[index] = reply.frame
+        return Outcome(
+            answers=answers,
+            left=sorted(left),
+            events=[
+                Event(
+                    e.stream,
+                    e.offset,
+                    e.event,
+                    push_frame(e.stream, e.offset, e.event, isoformat(e.at), e.data, e.message),
+                )
+                for e in events
+            ],
+            now=self.real_now,
+            items=self.items,
+        )
+
+    def _number_events(self) -> list[EventRow]:
+        if not self.publications:
+            return []
+        counts: dict[str, int] = {}
+        for each in self.publications:
+            counts[each.stream] = counts.get(each.stream, 0) + 1
+            if each.grant_of is not None:
+                counts.setdefault(each.grant_of, 0)
+        heads = self.work.advance_heads(counts)
+        last = {name: heads[name] - count for name, count in counts.items()}
+        rows = []
+        for each in self.publications:
+            last[each.stream] += 1
+            data = each.data
+            if each.grant_of is not None:
+                data = encode({"stream": each.grant_of, "offset": last[each.grant_of]})
+            rows.append(EventRow(each.stream, last[each.stream], each.event, each.at, data, each.message))
+        return rows
+
+    def _advanced(self) -> list[PartitionRow]:
+        """The partitions that were used: their clocks go to this transaction's time."""
+        used = {partition_of(key, self.partitions) for key in self._times}
+        return [PartitionRow(id, self.real_now, self._counters[id]) for id in sorted(used)]
+
+
+def reused_id(command: Command) -> bytes:
+    """The reply to a command whose id was used for something else."""
+    sentence = f"id: {command.id!r} was used for another command or other arguments within 24 hours."
+    return error_reply(command.id, command.name, Refused("invalid_args", sentence))

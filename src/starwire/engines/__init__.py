@@ -1,0 +1,1 @@
+"""How gateways, workers and the scheduler are joined: each module is one way, behind ``starwire.engine``."""

@@ -1,0 +1,349 @@
+"""The embedded engine: one OS process, SQLite, one writer with group commit, a broker in memory.
+
+The writer takes what is waiting and never waits for more: while one transaction commits, the next batch
+gathers. It runs in a thread of its own; results come back to the event loop once a batch. Reads have
+threads and connections of their own and never wait for the writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from sqlalchemy import Connection
+
+from starwire import telemetry
+from starwire.app import ViewKind
+from starwire.batch import Command, Event, Outcome
+from starwire.broker import Deliver
+from starwire.clock import Clock
+from starwire.engine import Answer
+from starwire.errors import Refused, Rejected
+from starwire.executor import Executor
+from starwire.identity import Identity
+from starwire.limits import Limits
+from starwire.protocol import error_reply
+from starwire.scheduler import Scheduler, Timer
+from starwire.store.database import Database
+from starwire.store.reads import Reads, StoredEvent
+from starwire.stream import Position
+
+log = structlog.get_logger("starwire.engine")
+
+T = TypeVar("T")
+Job = Callable[[], None]
+
+
+class MemoryBroker:
+    """Carries events within one OS process: in order, and never losing one."""
+
+    def __init__(self) -> None:
+        self._deliver: list[Deliver] = []
+        self._streams: dict[str, int] = {}
+
+    def attach(self, deliver: Deliver) -> None:
+        """Give events of subscribed streams to ``deliver``."""
+        self._deliver.append(deliver)
+
+    def subscribe(self, stream: str) -> None:
+        """Hear a stream."""
+        self._streams[stream] = self._streams.get(stream, 0) + 1
+
+    def unsubscribe(self, stream: str) -> None:
+        """Hear it no longer."""
+        count = self._streams.get(stream, 0) - 1
+        if count > 0:
+            self._streams[stream] = count
+        else:
+            self._streams.pop(stream, None)
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Hand over what was committed."""
+        heard = [event for event in events if event.stream in self._streams]
+        if heard:
+            for deliver in self._deliver:
+                deliver(heard)
+
+
+class Threads(Protocol):
+    """Where the engine's blocking work runs: threads in a server, inline in the test kit."""
+
+    def start(self, work: Callable[[], bool]) -> None:
+        """Call ``work`` whenever ``wake`` was called, for as long as it returns True."""
+        ...
+
+    def wake(self) -> None:
+        """There is work for the writer."""
+        ...
+
+    def stop(self) -> None:
+        """End the writer when it has nothing left to do."""
+        ...
+
+    def read(self, job: Job) -> None:
+        """Run a read beside the writer."""
+        ...
+
+
+class WriterThread:
+    """One thread that writes, and a few that read."""
+
+    def __init__(self, readers: int) -> None:
+        self._condition = threading.Condition()
+        self._awake = False
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="starwire-reader")
+
+    def start(self, work: Callable[[], bool]) -> None:
+        """Begin."""
+
+        def run() -> None:
+            while True:
+                with self._condition:
+                    while not self._awake and not self._stopping:
+                        self._condition.wait()
+                    if not self._awake and self._stopping:
+                        return
+                    self._awake = False
+                while work():
+                    pass
+
+        self._thread = threading.Thread(target=run, name="starwire-writer", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is work for the writer."""
+        with self._condition:
+            self._awake = True
+            self._condition.notify()
+
+    def stop(self) -> None:
+        """End the writer when it has nothing left to do, then the readers."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+        if self._thread is not None:
+            self._thread.join()
+        self._readers.shutdown()
+
+    def read(self, job: Job) -> None:
+        """Run a read beside the writer."""
+        self._readers.submit(job)
+
+
+class EmbeddedEngine:
+    """The engine of one OS process. Implements ``starwire.engine.Engine``.
+
+    The queue of commands is bounded; past its bound a command is refused before anything happened.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        reads: Reads,
+        database: Database,
+        clock: Clock,
+        limits: Limits,
+        *,
+        partitions: int,
+        threads: Threads | None = None,
+        call_later: Callable[[float, Job], Timer] | None = None,
+    ) -> None:
+        self.epoch = reads.epoch
+        self.partitions = partitions
+        self.broker = MemoryBroker()
+        self.lateness = 0.0
+        self._executor = executor
+        self._reads = reads
+        self._database = database
+        self._clock = clock
+        self._limits = limits
+        self._all = tuple(range(partitions))
+        self._threads = threads or WriterThread(limits.view_threads)
+        self._call_later = call_later
+        self._loop: asyncio.AbstractEventLoop
+        self._scheduler: Scheduler
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[Command, Answer]] = deque()
+        self._writes: deque[Job] = deque()
+        self._due = False
+        self._views = 0
+        self._stopped = False
+
+    @property
+    def next_due(self) -> int | None:
+        """When the next live process is to run, in microseconds."""
+        return self._scheduler.next_due
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is waiting to be written."""
+        return not (self._waiting or self._writes or self._due or self._views)
+
+    async def start(self) -> None:
+        """Begin; what fell due while no server ran is run at once."""
+        self._loop = asyncio.get_running_loop()
+        self._scheduler = Scheduler(self._clock, self._call_later or self._loop.call_later, self.run_due)
+        self._threads.start(self._work)
+        self.run_due()
+
+    async def stop(self) -> None:
+        """Answer what was taken, then end."""
+        self._stopped = True
+        self._scheduler.stop()
+        await self._loop.run_in_executor(None, self._threads.stop)
+        self._database.close()
+
+    def run_due(self) -> None:
+        """Have whatever is due run now."""
+        with self._lock:
+            self._due = True
+        self._threads.wake()
+
+    def submit(self, command: Command, answer: Answer) -> None:
+        """Queue a command for the writer."""
+        if self._stopped:
+            raise Refused("unavailable", "The server is stopping.")
+        with self._lock:
+            if len(self._waiting) >= self._limits.pending_commands:
+                seconds = self._limits.overloaded_seconds
+                raise Refused("overloaded", "Too many commands are waiting.", retry_after=seconds)
+            self._waiting.append((command, answer))
+        self._threads.wake()
+
+    def view(
+        self, kind: ViewKind | None, identity: Identity, id: str | None, args: bytes, answer: Answer
+    ) -> None:
+        """Have a view answered by a reader."""
+        if self._views >= self._limits.pending_views:
+            seconds = self._limits.overloaded_seconds
+            raise Refused("overloaded", "Too many views are waiting.", retry_after=seconds)
+        self._views += 1
+        name = "processes" if kind is None else kind.name
+
+        def job() -> None:
+            try:
+                if kind is None:
+                    frame = self._reads.processes(identity, id)
+                else:
+                    frame = self._reads.view(kind, identity, id, args)
+            except (Refused, Rejected) as refusal:
+                frame = error_reply(id, name, refusal)
+            except Exception:
+                log.exception("view_failed", view=name, player=identity.sub)
+                frame = error_reply(id, name, Refused("internal", "The view failed on the server."))
+            self._loop.call_soon_threadsafe(done, frame)
+
+        def done(frame: bytes) -> None:
+            self._views -= 1
+            answer(frame)
+
+        self._threads.read(job)
+
+    async def streams_of(self, player: str) -> dict[str, Position]:
+        """The streams that a player hears, and where each stands."""
+        return await self._read(lambda: self._reads.streams_of(player))
+
+    async def positions(self, streams: Sequence[str]) -> dict[str, Position]:
+        """Where these streams stand."""
+        return await self._read(lambda: self._reads.positions(streams))
+
+    async def history(self, wanted: Sequence[tuple[str, int, int]]) -> list[list[StoredEvent]]:
+        """For each (stream, after, limit) its events."""
+        return await self._read(lambda: self._reads.history(wanted))
+
+    async def session_is_live(self, session: str) -> bool:
+        """Whether a login session exists and was not revoked."""
+        return await self._read(lambda: self._reads.session_is_live(session))
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a read in a snapshot of its own."""
+
+        def job() -> T:
+            with self._database.read.begin() as connection:
+                return work(connection)
+
+        return await self._read(job)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a small write in a transaction of its own, before the commands that wait."""
+        future: asyncio.Future[T] = self._loop.create_future()
+
+        def job() -> None:
+            try:
+                with self._database.write.begin() as connection:
+                    result = work(connection)
+            except Exception as error:
+                self._loop.call_soon_threadsafe(_settle, future, None, error)
+            else:
+                self._loop.call_soon_threadsafe(_settle, future, result, None)
+
+        with self._lock:
+            self._writes.append(job)
+        self._threads.wake()
+        return await future
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        future: asyncio.Future[T] = self._loop.create_future()
+
+        def job() -> None:
+            try:
+                result = work()
+            except Exception as error:
+                self._loop.call_soon_threadsafe(_settle, future, None, error)
+            else:
+                self._loop.call_soon_threadsafe(_settle, future, result, None)
+
+        self._threads.read(job)
+        return await future
+
+    # On the writer's thread
+
+    def _work(self) -> bool:
+        """Write what is waiting; whether there is more."""
+        with self._lock:
+            writes = list(self._writes)
+            self._writes.clear()
+            count = min(len(self._waiting), self._limits.batch_commands)
+            taken = [self._waiting.popleft() for _ in range(count)]
+            due, self._due = self._due, False
+        for write in writes:
+            write()
+        if taken or due:
+            outcome = self._executor.run([command for command, _ in taken], self._all)
+            telemetry.batch(len(taken), outcome.items)
+            with self._lock:
+                self._waiting.extendleft(taken[index] for index in reversed(outcome.left))
+            self._loop.call_soon_threadsafe(self._announce, outcome, taken)
+        with self._lock:
+            return bool(self._waiting or self._writes or self._due)
+
+    # Back on the loop
+
+    def _announce(self, outcome: Outcome, taken: list[tuple[Command, Answer]]) -> None:
+        for index, frame in outcome.answers.items():
+            try:
+                taken[index][1](frame)
+            except Exception:
+                log.exception("answer_failed", command=taken[index][0].name)
+        self.lateness = outcome.lateness
+        self.broker.publish(outcome.events)
+        if outcome.failed:
+            self._scheduler.expect(self._clock.now() + int(self._limits.overloaded_seconds * 1e6))
+        else:
+            self._scheduler.expect(outcome.next_due)
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

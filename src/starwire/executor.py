@@ -1,0 +1,278 @@
+"""One batch in one transaction: plain data in, plain data out, on either engine.
+
+``Executor.run`` takes commands and partitions. It locks the partitions, gives repeated commands their stored
+replies, runs per key and merged by time what is due and then each command, and writes everything that came
+of it set by set: one statement a table. If that fails, the items are run again one per transaction, so that
+one item's fault is its own.
+
+Guaranteed here: one reply and one effect (1), order per key (2), state change, effects and events together
+(3), logical time (4), consecutive offsets (5), contained failures (8). Not decided here: who calls, how
+often, and where the outcome goes; that is the engine's. Next hop: ``batch.py`` holds what is in flight.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from starwire.app import Registry
+from starwire.batch import Batch, Command, Outcome, reused_id
+from starwire.clock import Clock
+from starwire.errors import NotAllowed, Refused, Rejected
+from starwire.limits import Limits
+from starwire.process import ProcessRow, State, require, retry_delay
+from starwire.protocol import decode_args, encode, error_reply, ok_reply
+from starwire.store.database import Database
+from starwire.store.queries import Work
+from starwire.transaction import Changes, HandlerConnection, Transaction, lifecycle
+
+log = structlog.get_logger("starwire.executor")
+
+
+class Executor:
+    """Runs batches against one database. Not safe for two threads at once; make one for each."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        database: Database,
+        clock: Clock,
+        limits: Limits,
+        *,
+        seed: str,
+        partitions: int,
+    ) -> None:
+        self._registry = registry
+        self._database = database
+        self._clock = clock
+        self._limits = limits
+        self._seed = seed
+        self._partitions = partitions
+        self._held: dict[str, str] = {}
+
+    def run(self, commands: Sequence[Command], partitions: Sequence[int]) -> Outcome:
+        """Run the commands, and whatever of these partitions is due, in one transaction.
+
+        Every command gets an answer or is named in ``left``: the time of one transaction is bounded. When
+        the transaction cannot be written, the commands are run again one by one.
+        """
+        try:
+            return self._transact(commands, partitions, self._limits.batch_due)
+        except Exception:
+            log.warning("batch_failed", commands=len(commands), exc_info=True)
+        return self._one_by_one(commands, partitions)
+
+    def _one_by_one(self, commands: Sequence[Command], partitions: Sequence[int]) -> Outcome:
+        total = Outcome()
+        for index, command in enumerate(commands):
+            try:
+                one = self._transact([command], partitions, 1)
+            except Exception:
+                log.exception("command_failed", command=command.name, player=command.player)
+                answer = error_reply(
+                    command.id, command.name, Refused("unavailable", "The database refused.")
+                )
+                one = Outcome(answers={0: answer}, now=self._clock.now())
+            total.absorb(one, index)
+        if not commands:
+            try:
+                total.absorb(self._transact([], partitions, 1), 0)
+            except Exception:
+                log.exception("due_failed")
+                total.failed = True
+        return total
+
+    def _transact(self, commands: Sequence[Command], partitions: Sequence[int], due_limit: int) -> Outcome:
+        started = self._clock.monotonic()
+        with self._database.write.begin() as connection:
+            batch = self._open(connection, partitions)
+            answers = self._stored_replies(batch, commands)
+            self._find_due(batch, partitions, due_limit)
+            left: list[int] = []
+            deadline = started + self._limits.batch_seconds
+            repeated = {index for index, _, _ in batch.repeats}
+            for index, command in enumerate(commands):
+                if index in answers or index in repeated:
+                    continue  # the flush answers a repeat as it did the first
+                if left or (batch.items and self._clock.monotonic() > deadline):
+                    left.append(index)
+                    continue
+                answers[index] = self._answer(batch, command)
+            for key in list(batch.due):
+                while batch.due.get(key) and self._clock.monotonic() <= deadline:
+                    self._run_due(batch, key, limit=1)
+            outcome = batch.flush(answers, left)
+            outcome.next_due = batch.work.next_due(partitions, self._held)
+            outcome.lateness = (
+                0.0 if outcome.next_due is None else max(0.0, (batch.real_now - outcome.next_due) / 1e6)
+            )
+        return outcome
+
+    def _open(self, connection: Connection, partitions: Sequence[int]) -> Batch:
+        work = Work(connection, self._database.dialect)
+        rows = work.take_partitions(partitions)
+        now = max(self._clock.now(), *(row.clock for row in rows))
+        return Batch(self._registry, work, rows, now, self._partitions, self._limits)
+
+    def _stored_replies(self, batch: Batch, commands: Sequence[Command]) -> dict[int, bytes]:
+        ids = [command.id for command in commands if command.id is not None]
+        if not ids:
+            return {}
+        stored = {(row.player, row.id): row for row in batch.work.answered(ids)}
+        answers: dict[int, bytes] = {}
+        first: dict[tuple[str, str], bytes] = {}
+        for index, command in enumerate(commands):
+            if command.id is None:
+                continue
+            claim = (command.player, command.id)
+            row = stored.get(claim)
+            if row is not None:
+                answers[index] = row.frame if row.digest == command.digest else reused_id(command)
+            elif claim in first:
+                batch.repeats.append((index, command, first[claim] == command.digest))
+            else:
+                first[claim] = command.digest
+        return answers
+
+    def _find_due(self, batch: Batch, partitions: Sequence[int], limit: int) -> None:
+        rows = batch.work.due(partitions, batch.real_now, limit, self._held)
+        batch.backlog = len(rows) == limit
+        for row in rows:
+            batch.enqueue(row)
+
+    def _answer(self, batch: Batch, command: Command) -> bytes:
+        if command.key in self._held:
+            return self._unknown_kind(command)
+        if batch.backlog and command.key not in batch.complete:
+            for row in batch.work.due_of_key(command.key, batch.real_now, self._limits.key_due + 1):
+                batch.enqueue(row)
+            batch.complete.add(command.key)
+        self._run_due(batch, command.key, limit=self._limits.key_due)
+        if command.key in self._held:
+            return self._unknown_kind(command)
+        if batch.due.get(command.key):
+            seconds = self._limits.overloaded_seconds
+            refusal = Refused("overloaded", "Work that is due here is catching up.", retry_after=seconds)
+            return error_reply(command.id, command.name, refusal)
+        return self._run_command(batch, command)
+
+    def _unknown_kind(self, command: Command) -> bytes:
+        sentence = (
+            f"A process of kind {self._held[command.key]!r} is due here, which this server does not know."
+        )
+        return error_reply(command.id, command.name, Refused("unavailable", sentence))
+
+    def _run_command(self, batch: Batch, command: Command) -> bytes:
+        kind = self._registry.commands[command.name]
+        batch.items += 1
+        now = batch.time_of(command.key, batch.real_now)
+        db = HandlerConnection(batch.work.connection, batch.savepoint)
+        tx = Transaction(
+            batch,
+            db,
+            key=command.key,
+            now=now,
+            seed=f"{self._seed}:{command.key}:{now}:{command.player}:{command.id}",
+            identity=command.identity,
+            current=None,
+        )
+        try:
+            order = decode_args(kind.decoder, command.args)
+            result = encode(kind.handler(tx, command.player, order))
+            if len(result) > self._limits.result_bytes:
+                raise NotAllowed(
+                    f"the result has {len(result)} bytes; the limit is {self._limits.result_bytes}"
+                )
+        except (Rejected, Refused) as refusal:
+            batch.undo()
+            reply = error_reply(command.id, command.name, refusal)
+        except Exception:
+            batch.undo()
+            log.exception("handler_failed", command=command.name, player=command.player, id=command.id)
+            reply = error_reply(
+                command.id, command.name, Refused("internal", "The command failed on the server.")
+            )
+        else:
+            self._keep(batch, tx.changes)
+            reply = ok_reply(command.id, command.name, result)
+        if command.id is not None:
+            batch.keep_reply(command, reply)
+        return reply
+
+    def _run_due(self, batch: Batch, key: str, *, limit: int) -> None:
+        """Run what is due of a key, in order, at most ``limit`` of it."""
+        for _ in range(limit):
+            row = batch.next_due(key)
+            if row is None:
+                return
+            if row.kind not in self._registry.processes:
+                self._held[key] = row.kind
+                batch.due.pop(key, None)
+                log.error("unknown_process_kind", kind=row.kind, process=row.id, key=key)
+                return
+            self._run_process(batch, row)
+
+    def _run_process(self, batch: Batch, row: ProcessRow) -> None:
+        kind = self._registry.processes[row.kind]
+        batch.items += 1
+        due = row.due_at if row.state is State.PENDING else batch.real_now
+        now = batch.time_of(row.key, due)
+        tx: Transaction | None = None
+        try:
+            data = kind.decode(row.data, row.version)
+            tx = Transaction(
+                batch,
+                HandlerConnection(batch.work.connection, batch.savepoint),
+                key=row.key,
+                now=now,
+                seed=f"{self._seed}:{row.key}:{now}:{row.id}:{row.attempt}",
+                identity=None,
+                current=row,
+                data=data,
+            )
+            kind.handler(tx, data)
+        except Rejected as refusal:
+            batch.undo()
+            self._finish(batch, row, State.FAILED, now, str(refusal))
+        except Exception as error:
+            batch.undo()
+            self._failed(batch, row, error)
+        else:
+            self._keep(batch, tx.changes)
+            self._finish(batch, row, State.COMPLETED, now, None)
+
+    def _failed(self, batch: Batch, row: ProcessRow, error: Exception) -> None:
+        attempt = row.attempt + 1
+        log.error(
+            "process_raised", kind=row.kind, process=row.id, key=row.key, attempt=attempt, exc_info=error
+        )
+        row = msgspec.structs.replace(row, attempt=attempt)
+        if attempt >= self._limits.attempts:
+            text = "".join(traceback.format_exception(error))
+            self._finish(batch, row, State.FAILED, batch.real_now, text)
+            return
+        seconds = retry_delay(
+            attempt,
+            batch.jitter(row.id, attempt),
+            base=self._limits.retry_base_seconds,
+            cap=self._limits.retry_cap_seconds,
+        )
+        state = require(row.state, State.RETRYING)
+        run_at = batch.real_now + int(seconds * 1e6)
+        batch.processes[row.id] = msgspec.structs.replace(row, state=state, run_at=run_at)
+
+    def _finish(self, batch: Batch, row: ProcessRow, state: State, now: int, error: str | None) -> None:
+        row = msgspec.structs.replace(row, state=require(row.state, state))
+        batch.processes[row.id] = row
+        batch.finished[row.id] = (now, error)
+        batch.publications += lifecycle(row, f"process_{state}", now)
+
+    def _keep(self, batch: Batch, changes: Changes) -> None:
+        batch.release()
+        for row in changes.processes.values():
+            batch.change(row)
+        batch.publications += changes.publications
+        batch.grants.update(changes.grants)

@@ -1,0 +1,174 @@
+"""What is read outside the executor's transactions: views, and where streams stand. No read takes the writer.
+
+A ``Reads`` is used from several threads at once; each call is one snapshot of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from starwire.app import Registry, ViewKind
+from starwire.clock import Clock, isoformat
+from starwire.errors import Refused
+from starwire.identity import Identity
+from starwire.process import ProcessRow, State
+from starwire.protocol import decode_args, encode, ok_reply, push_frame
+from starwire.store import tables
+from starwire.store.database import Database
+from starwire.store.dialect import Dialect
+from starwire.store.queries import Work
+from starwire.stream import Position
+from starwire.transaction import HandlerConnection, Read, lifecycle_data
+
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event of the table, encoded as its push."""
+
+    stream: str
+    offset: int
+    event: str
+    frame: bytes
+
+
+class Snapshot:
+    """The framework's tables in one read transaction. Implements ``transaction.Positions``."""
+
+    def __init__(self, connection: Connection, dialect: Dialect) -> None:
+        self.connection = connection
+        self._dialect = dialect
+        self._work = Work(connection, dialect)
+
+    def head(self, stream: str) -> int:
+        """The stream's last offset; 0 when nothing was ever published."""
+        found = self.connection.scalar(
+            select(tables.stream.c.head).where(tables.stream.c.name == bindparam("name")), {"name": stream}
+        )
+        return found or 0
+
+    def processes_of_key(self, key: str) -> Sequence[ProcessRow]:
+        """The live processes of a key."""
+        return self._work.processes_of_key(key)
+
+    def subscriptions(self, player: str) -> list[str]:
+        """The streams that a player hears, its own and ``all`` first."""
+        return [f"player:{player}", ALL, *sorted(self._work.subscriptions(player))]
+
+    def positions(self, streams: Iterable[str]) -> dict[str, Position]:
+        """Where streams stand, in one statement."""
+        names = list(streams)
+        c = tables.stream.c
+        statement = select(c.name, c.head, c.pruned).where(self._dialect.is_any(c.name, "names"))
+        found = {
+            name: Position(head, pruned)
+            for name, head, pruned in self.connection.execute(
+                statement, {"names": self._dialect.array(names)}
+            )
+        }
+        return {name: found.get(name, Position()) for name in names}
+
+    def events(self, stream: str, after: int, limit: int) -> list[StoredEvent]:
+        """The events of a stream after an offset, at most ``limit``."""
+        c = tables.event.c
+        statement = (
+            select(c.offset, c.event, c.at, c.data, c.message)
+            .where(c.stream == bindparam("stream"), c.offset > bindparam("after"))
+            .order_by(c.offset)
+            .limit(bindparam("limit"))
+        )
+        rows = self.connection.execute(statement, {"stream": stream, "after": after, "limit": limit})
+        return [
+            StoredEvent(stream, offset, name, push_frame(stream, offset, name, isoformat(at), data, message))
+            for offset, name, at, data, message in rows
+        ]
+
+    def processes_of_streams(self, streams: Sequence[str]) -> list[ProcessRow]:
+        """The live processes whose lifecycle events go to these streams."""
+        return self._work.processes_of_streams(streams)
+
+
+class Reads:
+    """Opens snapshots for views, hello and history."""
+
+    def __init__(
+        self, registry: Registry, database: Database, clock: Clock, *, epoch: str, result_bytes: int
+    ) -> None:
+        self.epoch = epoch
+        self._registry = registry
+        self._database = database
+        self._clock = clock
+        self._result_bytes = result_bytes
+
+    def view(self, kind: ViewKind, identity: Identity, id: str | None, args: bytes) -> bytes:
+        """Answer a view: its reply frame, with the positions it asked for.
+
+        Raises:
+            Refused: the arguments or the size of the result are wrong.
+            Rejected: the handler refuses.
+        """
+        ask = decode_args(kind.decoder, args)
+        with self._database.read.begin() as connection:
+            snapshot = Snapshot(connection, self._database.dialect)
+            db = HandlerConnection(connection, None)
+            read = Read(db, now=self._clock.now(), registry=self._registry, positions=snapshot)
+            result = encode(kind.handler(read, identity.sub, ask))
+        if len(result) > self._result_bytes:
+            raise Refused(
+                "too_large", f"The result has {len(result)} bytes; the limit is {self._result_bytes}."
+            )
+        return ok_reply(id, kind.name, result, read.positions)
+
+    def processes(self, identity: Identity, id: str | None) -> bytes:
+        """The built-in view ``processes``: what is live on the streams that a player hears."""
+        with self._database.read.begin() as connection:
+            snapshot = Snapshot(connection, self._database.dialect)
+            streams = snapshot.subscriptions(identity.sub)
+            positions = snapshot.positions(streams)
+            rows = snapshot.processes_of_streams(streams)
+        result = encode({"processes": [lifecycle_data(row) for row in rows]})
+        return ok_reply(
+            id, "processes", result, {name: position.head for name, position in positions.items()}
+        )
+
+    def streams_of(self, player: str) -> dict[str, Position]:
+        """The streams that a player hears, and where each stands: all of one snapshot."""
+        with self._database.read.begin() as connection:
+            snapshot = Snapshot(connection, self._database.dialect)
+            return snapshot.positions(snapshot.subscriptions(player))
+
+    def positions(self, streams: Sequence[str]) -> dict[str, Position]:
+        """Where these streams stand."""
+        with self._database.read.begin() as connection:
+            return Snapshot(connection, self._database.dialect).positions(streams)
+
+    def history(self, wanted: Sequence[tuple[str, int, int]]) -> list[list[StoredEvent]]:
+        """For each (stream, after, limit) its events, all of one snapshot."""
+        with self._database.read.begin() as connection:
+            snapshot = Snapshot(connection, self._database.dialect)
+            return [snapshot.events(*each) for each in wanted]
+
+    def session_is_live(self, session: str) -> bool:
+        """Whether a login session exists and was not revoked."""
+        with self._database.read.begin() as connection:
+            return bool(
+                connection.scalar(
+                    select(func.count())
+                    .select_from(tables.session)
+                    .where(
+                        tables.session.c.id == bindparam("id"), tables.session.c.expires_at > bindparam("now")
+                    ),
+                    {"id": session, "now": self._clock.now()},
+                )
+            )
+
+    def pending_by_kind(self) -> dict[tuple[str, State], int]:
+        """How many live processes there are of each kind and state."""
+        c = tables.process.c
+        with self._database.read.begin() as connection:
+            rows = connection.execute(select(c.kind, c.state, func.count()).group_by(c.kind, c.state))
+            return {(kind, State(state)): count for kind, state, count in rows}
