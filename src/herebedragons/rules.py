@@ -9,6 +9,7 @@ first observatory in the first sitting, shields before the first dragons, and la
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -220,7 +221,7 @@ class Stock:
 
 def dragon_strength(visit: int) -> int:
     """How strong the dragons of the first, second, … visit are. They remember, and bring friends."""
-    return round(10 * visit**1.4)
+    return round(10 * math.pow(visit, 1.4))
 
 
 def shield_power(level: int) -> int:

@@ -24,6 +24,8 @@ RADIUS = 100.0
 HOME = 0
 """The number of the star in the middle."""
 
+HOME_NOTE = "Home. Mostly known."
+
 _NAMED = 90
 """So many of the brightest have a name of their own; the others are listed by letter and constellation."""
 
@@ -222,12 +224,19 @@ def finding(seed: int, star: Placed, planets: int, far: float) -> Finding:
     random = Random(f"{seed}/{star.star}")  # noqa: S311 - repeatable
     size = 60 + 5 * far
     luck, share = random.random(), random.uniform(0.6, 1.4)
-    if planets == 0 and luck < 0.6:
-        return Finding(random.choice(_VOIDS), Price(0, 0))
-    if luck < 0.35:
-        return Finding(random.choice(_WRECKS), Price(round(size * share), 0))
+    if luck < 0.35 and (planets or luck < 0.15):
+        return Finding(_text(_WRECKS, seed, star), Price(round(size * share), 0))
+    if planets == 0:
+        return Finding(_text(_VOIDS, seed, star), Price(0, 0))
     if luck < 0.65:
-        return Finding(random.choice(_SEAMS), Price(0, round(0.6 * size * share)))
+        return Finding(_text(_SEAMS, seed, star), Price(0, round(0.6 * size * share)))
     if luck < 0.8:
-        return Finding(random.choice(_HOARDS), Price(round(0.7 * size * share), round(0.5 * size * share)))
-    return Finding(random.choice(_WORLDS if planets else _VOIDS), Price(0, 0))
+        return Finding(
+            _text(_HOARDS, seed, star), Price(round(0.7 * size * share), round(0.5 * size * share))
+        )
+    return Finding(_text(_WORLDS, seed, star), Price(0, 0))
+
+
+def _text(texts: tuple[str, ...], seed: int, star: Placed) -> str:
+    """Each text in turn, outwards from home: neighbours do not tell the same story."""
+    return texts[(seed + star.star) % len(texts)]
