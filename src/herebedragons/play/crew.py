@@ -171,7 +171,7 @@ def _fill_sky(tx: starwire.Transaction, universe: UniverseState) -> None:
 
 
 def _add_member(tx: starwire.Transaction, universe: UniverseState, player: str) -> None:
-    """Enter a player in the roll and let them hear the universe; tell the others, and their own other tabs."""
+    """Enter a player in the roll and let them hear the universe; tell the others, and their other tabs."""
     given = rules.clean_name(tx.identity.name) if tx.identity else None
     name = given or rules.clean_name(f"Player {player}"[: rules.NAME_LENGTH]) or "A stranger"
     row = {"universe": universe.id, "player": player, "name": name, "joined_at": tx.now}
