@@ -1,0 +1,146 @@
+// The commands and views that wait for their answer, in the order they were made. An entry leaves by its
+// reply, by its deadline, or when the client is closed; a lost connection only means that everything
+// unanswered is sent again, same text, same id, same order. The server stores replies by id, so a command
+// whose first answer was lost on the way is answered again, not done again.
+
+import { backoff } from "./backoff.js";
+import { CommandError, localError } from "./errors.js";
+
+export const CAPACITY = 256;
+export const WINDOW = 32;
+export const RETRIES = 5;
+export const TIMEOUT_MS = 60_000;
+
+export class Outbox {
+  #entries = new Map();
+  #open = false;
+  #window = WINDOW;
+  #frameBytes = Infinity;
+  #send;
+  #ids;
+  #timers;
+  #random;
+
+  /** `send(text)` gives whether the text went out; `ids()` gives the next id. */
+  constructor({ send, ids, timers, random }) {
+    this.#send = send;
+    this.#ids = ids;
+    this.#timers = timers;
+    this.#random = random;
+  }
+
+  get size() {
+    return this.#entries.size;
+  }
+
+  /** Resolves with the whole reply frame; rejects with a CommandError (or a TypeError if args are no JSON). */
+  ask(command, args = {}, { timeout = TIMEOUT_MS } = {}) {
+    return new Promise((resolve, reject) => {
+      if (this.#entries.size >= CAPACITY) throw localError("queue_full", command);
+      const id = this.#ids();
+      const text = JSON.stringify({ id, command, args });
+      if (this.#tooLong(text)) throw localError("too_large", command);
+      const entry = { id, command, text, resolve, reject, sent: false, refusals: 0, pause: null, deadline: null };
+      if (Number.isFinite(timeout)) {
+        entry.deadline = this.#timers.setTimeout(() => this.#fail(entry, localError("timeout", command)), timeout);
+      }
+      this.#entries.set(id, entry);
+      this.#pump();
+    });
+  }
+
+  /** The connection is up: everything unanswered goes out (again). */
+  opened(limits = {}) {
+    this.#window = limits.commands_in_flight ?? WINDOW;
+    this.#frameBytes = limits.frame_bytes ?? Infinity;
+    this.#open = true;
+    for (const entry of [...this.#entries.values()]) {
+      if (this.#tooLong(entry.text)) this.#fail(entry, localError("too_large", entry.command));
+    }
+    this.#pump();
+  }
+
+  /** The server said goodbye: what was sent is still answered, nothing new is sent on this connection. */
+  hold() {
+    this.#open = false;
+  }
+
+  lost() {
+    this.#open = false;
+    for (const entry of this.#entries.values()) entry.sent = false;
+  }
+
+  /** The connection was closed for a frame too large: sending it again would close the next one too. */
+  tooLarge() {
+    let largest = null;
+    for (const entry of this.#entries.values()) {
+      if (entry.sent && (largest === null || entry.text.length > largest.text.length)) largest = entry;
+    }
+    if (largest !== null) this.#fail(largest, localError("too_large", largest.command));
+  }
+
+  closed(reason) {
+    this.#open = false;
+    for (const entry of [...this.#entries.values()]) this.#fail(entry, localError("closed", entry.command, reason));
+  }
+
+  /** Settles the entry that this reply answers; false when there is none. */
+  reply(frame) {
+    const entry = this.#entries.get(frame.id);
+    if (entry === undefined) return false;
+    if (frame.ok) {
+      this.#forget(entry);
+      entry.resolve(frame);
+    } else {
+      const error = new CommandError(frame.error ?? { code: "internal" }, entry.command);
+      if (error.retry && entry.refusals < RETRIES) this.#again(entry, error);
+      else this.#fail(entry, error);
+    }
+    this.#pump();
+    return true;
+  }
+
+  #tooLong(text) {
+    // A character is 1 to 3 bytes of UTF-8 per UTF-16 unit, so most texts need no counting.
+    if (text.length * 3 <= this.#frameBytes) return false;
+    return new TextEncoder().encode(text).length > this.#frameBytes;
+  }
+
+  #again(entry, error) {
+    // The advised time, plus jitter, so that the many who were refused together do not return together.
+    const wait = (error.retryAfter ?? 0) + backoff(entry.refusals, this.#random);
+    entry.refusals += 1;
+    entry.sent = false;
+    entry.pause = this.#timers.setTimeout(() => {
+      entry.pause = null;
+      this.#pump();
+    }, wait);
+  }
+
+  #pump() {
+    if (!this.#open) return;
+    let inFlight = 0;
+    for (const entry of this.#entries.values()) {
+      if (entry.sent) inFlight += 1;
+    }
+    for (const entry of this.#entries.values()) {
+      if (inFlight >= this.#window) return;
+      if (entry.sent || entry.pause !== null) continue;
+      if (!this.#send(entry.text)) return;
+      entry.sent = true;
+      inFlight += 1;
+    }
+  }
+
+  #fail(entry, error) {
+    this.#forget(entry);
+    entry.reject(error);
+    this.#pump();
+  }
+
+  #forget(entry) {
+    this.#entries.delete(entry.id);
+    if (entry.deadline !== null) this.#timers.clearTimeout(entry.deadline);
+    if (entry.pause !== null) this.#timers.clearTimeout(entry.pause);
+  }
+}
