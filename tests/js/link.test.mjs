@@ -64,7 +64,7 @@ test("a server that says goodbye and never closes is left", async () => {
   assert.equal(w.sockets.length, 2);
 });
 
-for (const [code, reason] of [[4400, "abuse"], [4403, "refused"]]) {
+for (const [code, reason] of [[1009, "too_big"], [4400, "abuse"], [4403, "refused"]]) {
   test(`close code ${code} is final: the client stops and says why`, async () => {
     const w = world();
     await w.open();

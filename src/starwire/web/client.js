@@ -89,7 +89,6 @@ export class Client {
       goodbye: () => this.#outbox.hold(),
       state: (detail) => this.#emit("state", detail),
       wire: (direction, text) => this.#wire(direction, text),
-      refused: (code) => code === 1009 && this.#outbox.tooLarge(),
       ended: (reason) => this.#ended(reason),
       error: (error) => this.#emit("error", error),
     });

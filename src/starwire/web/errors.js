@@ -10,21 +10,29 @@ export const LOCAL_CODES = Object.freeze({
   too_large: "the frame is longer than the server takes; it was not sent",
 });
 
-/** Close code → why, and what next: `wait` the advised time, `retry` with backoff, get a `token`, retry `later`, `stop`. */
+/**
+ * Close code → its name, and whether to come back: at the `advised` time, after a `backoff`, with a `new_token`, or
+ * `never`. The same table as the server's; a test compares them.
+ */
 export const CLOSE_CODES = Object.freeze({
-  1001: { reason: "going_away", then: "wait" },
-  1009: { reason: "too_large", then: "retry" },
-  1012: { reason: "restart", then: "wait" },
-  4400: { reason: "abuse", then: "stop" },
-  4401: { reason: "unauthorized", then: "token" },
-  4403: { reason: "refused", then: "stop" },
-  4408: { reason: "hello_late", then: "retry" },
-  4429: { reason: "too_many_connections", then: "later" },
+  1001: { name: "going_away", reconnect: "advised" },
+  1002: { name: "protocol_error", reconnect: "backoff" },
+  1007: { name: "invalid_payload", reconnect: "backoff" },
+  1009: { name: "too_big", reconnect: "never" },
+  1011: { name: "internal_error", reconnect: "backoff" },
+  1012: { name: "restart", reconnect: "advised" },
+  4400: { name: "abuse", reconnect: "never" },
+  4401: { name: "token_expired", reconnect: "new_token" },
+  4403: { name: "refused", reconnect: "never" },
+  4408: { name: "no_hello", reconnect: "backoff" },
+  4429: { name: "too_many_connections", reconnect: "backoff" },
 });
+
+export const TOO_MANY = 4429;
 
 /** Every other code (1006 above all: the network, or a refused handshake) is a reason to try again. */
 export function closeRule(code) {
-  return CLOSE_CODES[code] ?? { reason: "lost", then: "retry" };
+  return CLOSE_CODES[code] ?? { name: "lost", reconnect: "backoff" };
 }
 
 /** A command or view that was refused. `retryAfter` is in milliseconds, like every time in this library. */

@@ -7,7 +7,7 @@
 //     └── stop, refused ──┴── waiting ←────────────────────┘
 
 import { backoff, later } from "./backoff.js";
-import { AuthError, CommandError, closeRule, localError } from "./errors.js";
+import { AuthError, CommandError, TOO_MANY, closeRule, localError } from "./errors.js";
 
 export const SUBPROTOCOL = "starwire.v1";
 export const HELLO_MS = 15_000; // from the first byte to the answered hello
@@ -41,7 +41,7 @@ export class Link {
   /**
    * `options`: url, WebSocket, tokens, timers, random, ids, hello() → args, and what to do:
    * opened(result, askedAt), ping(), lost(), frame(frame), goodbye(), state(detail), wire(direction, text),
-   * refused(code, reason) before the reconnect, ended(reason), error(error).
+   * ended(reason), error(error).
    */
   constructor(options) {
     this.#o = options;
@@ -189,13 +189,12 @@ export class Link {
   }
 
   #closed(code) {
-    const { reason, then } = closeRule(code);
-    this.#o.refused(code);
-    if (then === "stop") this.stop(reason);
-    else if (then === "token") this.#unauthorized();
-    else if (then === "later") this.#retry(reason, later(this.#o.random), true);
-    else if (then === "wait" && this.#advice !== null) this.#retry(reason, this.#advice, true);
-    else this.#retry(reason);
+    const { name, reconnect } = closeRule(code);
+    if (reconnect === "never") this.stop(name);
+    else if (reconnect === "new_token") this.#unauthorized();
+    else if (reconnect === "advised" && this.#advice !== null) this.#retry(name, this.#advice, true);
+    else if (code === TOO_MANY) this.#retry(name, later(this.#o.random), true);
+    else this.#retry(name);
   }
 
   #unauthorized() {

@@ -70,15 +70,6 @@ export class Outbox {
     for (const entry of this.#entries.values()) entry.sent = false;
   }
 
-  /** The connection was closed for a frame too large: sending it again would close the next one too. */
-  tooLarge() {
-    let largest = null;
-    for (const entry of this.#entries.values()) {
-      if (entry.sent && (largest === null || entry.text.length > largest.text.length)) largest = entry;
-    }
-    if (largest !== null) this.#fail(largest, localError("too_large", largest.command));
-  }
-
   closed(reason) {
     this.#open = false;
     for (const entry of [...this.#entries.values()]) this.#fail(entry, localError("closed", entry.command, reason));
