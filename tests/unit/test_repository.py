@@ -76,6 +76,8 @@ def test_no_source_file_is_too_long_to_read() -> None:
 def test_no_function_is_too_long_to_read() -> None:
     too_long = {}
     for path in source_files():
+        if "migrations" in path.parts:  # written by Alembic, one statement after the other
+            continue
         for node in ast.walk(parsed(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
