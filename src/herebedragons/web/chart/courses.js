@@ -1,0 +1,73 @@
+/* What is on its way: probes along dashed arcs, dragons along a red one from the rim. Where each is follows from the clock. */
+
+import { html, useMemo, useRef } from "../vendor/htm-preact.js";
+import { progress } from "../growth.js";
+import { useFrames } from "../hooks.js";
+import { FLYING } from "./beasts.js";
+import { line } from "./engraving.js";
+import { arc, arcPath, arcUntil, fixed, onArc, polar, RIM, spiral } from "./geometry.js";
+
+const HOUR_MS = 3_600_000;
+
+export function Courses({ universe }) {
+  const home = universe.stars.find((s) => s.home) ?? { x: 0, y: 0 };
+  const at = new Map(universe.stars.map((s) => [s.star, [s.x, s.y]]));
+  const visited = universe.stars.filter((s) => s.probed && !s.home);
+  return html`
+    <g class="courses" aria-hidden="true">
+      ${visited.map((s) => html`<path key=${s.star} class="route" d=${arcPath(arc([home.x, home.y], [s.x, s.y]))} />`)}
+      ${universe.probes.map((p) => at.has(p.star) && html`<${Probe} key=${p.process} probe=${p} from=${at.get(p.from_star) ?? [home.x, home.y]} to=${at.get(p.star)} />`)}
+      ${universe.dragons && html`<${Dragons} key=${universe.dragons.process} dragons=${universe.dragons} universe=${universe} />`}
+    </g>
+  `;
+}
+
+function Probe({ probe, from, to }) {
+  const way = useMemo(() => arc(from, to), [String(from), String(to)]);
+  const flown = useRef(null);
+  const vessel = useRef(null);
+  useFrames((now) => {
+    const t = progress(probe, now);
+    const { at, heading } = onArc(way, t);
+    vessel.current?.setAttribute("transform", `translate(${fixed(at[0])} ${fixed(at[1])}) rotate(${heading.toFixed(1)})`);
+    flown.current?.setAttribute("d", arcPath(arcUntil(way, t)));
+  }, 3000);
+  return html`
+    <path class="course" d=${arcPath(way)} />
+    <path class="flown" ref=${flown} />
+    <g ref=${vessel}><path class="vessel" d="M3.4 0L-1.8 -1.7L-.8 0L-1.8 1.7Z" /></g>
+  `;
+}
+
+/** When the dragons were seen: their process knows; a page that has not heard of it assumes the usual warning. */
+function passage({ arrives_at, process }, { processes, pace }) {
+  const known = processes.find((p) => p.process === process);
+  return { started_at: known?.started_at ?? new Date(Date.parse(arrives_at) - (25 * HOUR_MS) / pace).toISOString(), due_at: arrives_at };
+}
+
+function Dragons({ dragons, universe }) {
+  const bearing = (Number(dragons.process) * 137.5) % 360;
+  const way = useMemo(() => spiral(bearing), [bearing]);
+  const span = passage(dragons, universe);
+  const ahead = useRef(null);
+  const flyer = useRef(null);
+  useFrames((now) => {
+    const f = progress(span, now) * (way.length - 1);
+    const i = Math.min(way.length - 2, Math.floor(f));
+    const [a, b] = [way[i], way[i + 1]];
+    const at = [0, 1].map((k) => a[k] + (b[k] - a[k]) * (f - i));
+    const heading = (Math.atan2(b[1] - a[1], b[0] - a[0]) * 180) / Math.PI;
+    flyer.current?.setAttribute("transform", `translate(${fixed(at[0])} ${fixed(at[1])}) rotate(${heading.toFixed(1)})${Math.abs(heading) > 90 ? " scale(1 -1)" : ""} scale(.92)`);
+    ahead.current?.setAttribute("d", line([at, ...way.slice(i + 1)]));
+  }, 3000);
+  const [x1, y1] = polar(bearing, RIM.inner);
+  const [x2, y2] = polar(bearing, RIM.edge);
+  return html`
+    <g class="dragons-course">
+      <path class="behind" d=${line(way)} />
+      <path class="ahead" ref=${ahead} />
+      <path class="entry" d=${`M${fixed(x1)} ${fixed(y1)}L${fixed(x2)} ${fixed(y2)}`} />
+      <g ref=${flyer} dangerouslySetInnerHTML=${{ __html: FLYING }} />
+    </g>
+  `;
+}
