@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Cursors } from "../../src/starwire/web/cursors.js";
 import { world } from "./support.mjs";
 
 test("pushes reach the listeners of their event and of all events, without the frame's type", async () => {
@@ -99,16 +98,18 @@ test("another epoch makes every stream start anew", async () => {
   assert.deepEqual(w.seen.resyncs.map(({ stream }) => stream), ["player:42", "all"]);
 });
 
-test("a granted stream is heard from its offset on, and no more once it is taken", async () => {
+test("a granted stream is heard from its offset on, also when it was taken and granted again", async () => {
   const w = world();
   await w.open();
   w.socket.push("universe:3", 6); // not ours yet
   w.socket.push("player:42", 1, "subscribed", { stream: "universe:3", offset: 6 });
   w.socket.push("universe:3", 7);
   w.socket.push("player:42", 2, "unsubscribed", { stream: "universe:3" });
-  w.socket.push("universe:3", 8);
-  assert.deepEqual(w.seen.pushes, [["player:42", 1], ["universe:3", 7], ["player:42", 2]]);
-  assert.equal(w.client.offsets["universe:3"], undefined);
+  w.socket.push("player:42", 3, "subscribed", { stream: "universe:3", offset: 20 });
+  w.socket.push("universe:3", 21);
+  w.socket.push("universe:3", 22);
+  const heard = w.seen.pushes.filter(([stream]) => stream === "universe:3").map(([, offset]) => offset);
+  assert.deepEqual(heard, [7, 21, 22]);
 });
 
 test("an event of a game that happens to be called subscribed grants nothing", async () => {
@@ -118,18 +119,25 @@ test("an event of a game that happens to be called subscribed grants nothing", a
   assert.equal(w.client.offsets["universe:3"], undefined);
 });
 
-test("grants replayed after a reconnect change nothing that hello has settled", () => {
-  const cursors = new Cursors({ epoch: "e1", offsets: { "player:42": 10, "universe:3": 50 } });
-  const grant = (offset, event, data) => cursors.grant({ stream: "player:42", offset, event, data });
-  cursors.welcome({
-    player: "42",
-    epoch: "e1",
-    streams: { "player:42": { offset: 13, recovered: true }, "universe:3": { offset: 50, recovered: true } },
-  });
-  assert.equal(grant(11, "unsubscribed", { stream: "universe:3" }), null);
-  assert.equal(grant(12, "subscribed", { stream: "universe:3", offset: 40 }), null);
-  assert.equal(cursors.get("universe:3"), 50);
-  assert.deepEqual(grant(14, "unsubscribed", { stream: "universe:3" }), { stream: "universe:3", offset: null });
+test("grants replayed after a reconnect hide no event of a stream that hello has resumed", async () => {
+  const w = world({ resume: { epoch: "e1", offsets: { "player:42": 10, "universe:3": 30 } } });
+  await w.open({ "player:42": 10, all: 0, "universe:3": 30 });
+  w.socket.push("player:42", 11, "unsubscribed", { stream: "universe:3" });
+  w.socket.push("universe:3", 31);
+  w.socket.push("player:42", 12, "subscribed", { stream: "universe:3", offset: 40 });
+  for (let offset = 32; offset <= 42; offset += 1) w.socket.push("universe:3", offset);
+  const heard = w.seen.pushes.filter(([stream]) => stream === "universe:3").map(([, offset]) => offset);
+  assert.deepEqual(heard, [31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42]);
+  w.socket.push("universe:3", 44);
+  assert.equal(w.client.connection, "waiting", "and a gap is still a gap");
+});
+
+test("no more streams are resumed than the server takes; the others are told as lost", async () => {
+  const offsets = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`s${n}`, 5]));
+  const w = world({ resume: { epoch: "e1", offsets } });
+  const hello = await w.open(offsets);
+  assert.equal(Object.keys(hello.args.resume).length, 256);
+  assert.equal(w.seen.resyncs.length, 44);
 });
 
 test("a stream that hello no longer lists is forgotten", async () => {

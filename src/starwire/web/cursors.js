@@ -6,13 +6,15 @@
 //                   "lost" asking again did not help: the state must be read again
 //   welcome(hello)  after each hello: which streams go on, which jumped, which are gone
 
+export const RESUMED_STREAMS = 256; // the server takes no more in one hello
+
 export class Cursors {
   #offsets = new Map();
   #fromStart = new Set(); // asked for with 0: whatever is retained, so the first offset may be any
   #told = new Set(); // reported as lost at hello; the resync frame that follows says nothing new
   #gaps = new Map(); // stream → offset at which a gap was found before
-  #listed = new Set(); // the streams of the last hello, with …
-  #listedAt = 0; // … the player stream's head at that time: grants up to it are history
+  #grants = new Map(); // stream → offset of a grant ahead of the cursor: the stream may go on from either
+  #asked = new Set(); // what the last hello said where to go on
   #player = null;
 
   constructor(resume = null) {
@@ -35,9 +37,11 @@ export class Cursors {
     return this.#offsets.entries();
   }
 
-  /** The part of hello's args that says where to go on. */
+  /** The part of hello's args that says where to go on; what is not said in it is told as lost afterwards. */
   resume() {
-    const args = { resume: this.offsets };
+    const entries = [...this.#offsets].slice(0, RESUMED_STREAMS);
+    this.#asked = new Set(entries.map(([stream]) => stream));
+    const args = { resume: Object.fromEntries(entries) };
     if (this.epoch !== null) args.epoch = this.epoch;
     return args;
   }
@@ -54,11 +58,10 @@ export class Cursors {
     this.#player = `player:${player}`;
     this.#offsets = new Map();
     this.#told.clear();
-    this.#listed = new Set(Object.keys(streams));
-    this.#listedAt = streams[this.#player]?.offset ?? 0;
+    this.#grants.clear();
     for (const [stream, { offset, recovered }] of Object.entries(streams)) {
       const known = before.get(stream);
-      const lost = recovered === false || reset;
+      const lost = recovered === false || reset || (known !== undefined && !this.#asked.has(stream));
       if (known !== undefined && !lost) {
         this.#offsets.set(stream, known);
         continue;
@@ -76,7 +79,8 @@ export class Cursors {
     const known = this.#offsets.get(stream);
     if (known === undefined) return "unknown";
     if (offset <= known) return "old";
-    if (offset !== known + 1 && !this.#fromStart.has(stream)) {
+    const granted = offset - 1 === this.#grants.get(stream);
+    if (offset !== known + 1 && !granted && !this.#fromStart.has(stream)) {
       // From 0 the server gives what is retained, so a reconnect would start at the same place again.
       if (known === 0 || this.#gaps.get(stream) === known) return "lost";
       this.#gaps.set(stream, known);
@@ -98,21 +102,20 @@ export class Cursors {
   }
 
   /**
-   * Follows `subscribed` and `unsubscribed` on the player's own stream; gives {stream, offset} of a stream that goes on
-   * from there (offset null: it is gone), else null. Those replayed after a reconnect are older than hello's
-   * list of streams, which already holds their outcome.
+   * Follows `subscribed` and `unsubscribed` on the player's own stream; gives {stream, offset} of a stream that is
+   * heard from there on (offset null: no longer), else null. Such an event may be history, replayed after a
+   * hello that has settled it: so taking a stream moves no cursor (the server just sends no more), and a grant
+   * ahead of the cursor lets the stream go on from the one or the other.
    */
-  grant({ stream: from, offset: at, event, data }) {
-    if (from !== this.#player || (event !== "subscribed" && event !== "unsubscribed")) return null;
-    if (typeof data?.stream !== "string") return null;
-    const { stream, offset = 0 } = data;
-    if (at <= this.#listedAt && this.#listed.has(stream)) return null;
-    if (event === "unsubscribed") {
-      this.#offsets.delete(stream);
-      return { stream, offset: null };
-    }
-    if ((this.#offsets.get(stream) ?? -1) >= offset) return null;
-    this.#offsets.set(stream, offset);
+  grant({ stream: from, event, data }) {
+    if (from !== this.#player || typeof data?.stream !== "string") return null;
+    const { stream, offset } = data;
+    if (event === "unsubscribed") return { stream, offset: null };
+    if (event !== "subscribed" || typeof offset !== "number") return null;
+    const known = this.#offsets.get(stream);
+    if (known === undefined) this.#offsets.set(stream, offset);
+    else if (known < offset) this.#grants.set(stream, offset);
+    else return null;
     return { stream, offset };
   }
 }
