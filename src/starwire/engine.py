@@ -27,7 +27,11 @@ class Engine(Protocol):
 
     epoch: str
     partitions: int
-    broker: Broker
+
+    @property
+    def broker(self) -> Broker:
+        """Where committed events come from."""
+        ...
 
     async def start(self) -> None:
         """Begin to work: due processes fire from here on."""

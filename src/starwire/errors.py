@@ -5,6 +5,7 @@
     StarwireError
     ├── Rejected            a handler refuses: a reason, a sentence, details; nothing happened
     ├── Refused             the framework answers with an error code instead of a result
+    ├── Unauthenticated     a token is refused
     ├── ConfigurationError  a setting or a declaration is wrong; raised before anything starts
     └── NotAllowed          a handler used ``tx`` in a way that the contract forbids
 
@@ -49,6 +50,15 @@ class Refused(StarwireError):
         self.message = message
         self.retry_after = retry_after
         self.details = details
+
+
+class Unauthenticated(StarwireError):
+    """A token is refused: expired or not valid, or its session was ``revoked`` (then do not come back)."""
+
+    def __init__(self, message: str, *, revoked: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.revoked = revoked
 
 
 class ConfigurationError(StarwireError):
@@ -100,7 +110,6 @@ CLOSE_CODES: dict[int, CloseCode] = {
     for row in (
         CloseCode(1001, "going_away", "advised", "The server stops; come back after the advised time."),
         CloseCode(1002, "protocol_error", "backoff", "The bytes were not valid WebSocket frames."),
-        CloseCode(1003, "unsupported_data", "never", "Frames are text; a binary one was sent."),
         CloseCode(1007, "invalid_payload", "backoff", "A text frame was not valid UTF-8."),
         CloseCode(1009, "too_big", "never", "A frame was larger than the limit that hello tells."),
         CloseCode(1011, "internal_error", "backoff", "The server failed."),

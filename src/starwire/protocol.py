@@ -229,12 +229,12 @@ def ok_reply(
 
 def error_reply(id: str | None, command: str | None, error: Refused | Rejected) -> bytes:
     """The frame of a refusal, by the framework or by the game."""
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+    retry_after: float | None = None
     if isinstance(error, Rejected):
         code, reason = "rejected", error.reason
-        retry_after = None
     else:
-        code, reason = error.code, msgspec.UNSET
-        retry_after = error.retry_after
+        code, retry_after = error.code, error.retry_after
     body = ErrorBody(
         code=code,
         message=error.message,
