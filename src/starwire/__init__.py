@@ -7,9 +7,10 @@ from starwire.app import App, Module
 from starwire.errors import ConfigurationError, NotAllowed, Rejected, StarwireError
 from starwire.identity import Identity
 from starwire.kinds import Command, Event, Process, View
+from starwire.lifecycle import ProcessInfo, Started
 from starwire.limits import Limits
 from starwire.process import State
-from starwire.transaction import ProcessInfo, Read, Started, Transaction
+from starwire.transaction import Read, Transaction
 
 __all__ = [
     "App",

@@ -16,11 +16,11 @@ from starwire.app import Registry
 from starwire.clock import isoformat
 from starwire.errors import Refused
 from starwire.identity import Identity
+from starwire.lifecycle import Publication
 from starwire.limits import Limits
 from starwire.process import DUE, FINISHED, ProcessRow, partition_of
 from starwire.protocol import encode, error_reply, push_frame
 from starwire.store.queries import EventRow, PartitionRow, StoredReply, Work
-from starwire.transaction import Publication
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +86,7 @@ class Batch:
         self.partitions = partitions
         self.items = 0
         self.backlog = False
-        """More is due than was read; a key outside ``complete`` may have some of it."""
+        """More is due than was read; a key outside ``complete`` may have more."""
         self.complete: set[str] = set()
         self.due: dict[str, list[tuple[int, int]]] = {}
         self.processes: dict[int, ProcessRow] = {}

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+
 import msgspec
 import structlog
 from sqlalchemy import Connection
@@ -22,12 +23,14 @@ from starwire.app import Registry
 from starwire.batch import Batch, Command, Outcome, reused_id
 from starwire.clock import Clock
 from starwire.errors import NotAllowed, Refused, Rejected
+from starwire.lifecycle import lifecycle
 from starwire.limits import Limits
 from starwire.process import ProcessRow, State, require, retry_delay
 from starwire.protocol import decode_args, encode, error_reply, ok_reply
 from starwire.store.database import Database
+from starwire.store.handler import HandlerConnection
 from starwire.store.queries import Work
-from starwire.transaction import Changes, HandlerConnection, Transaction, lifecycle
+from starwire.transaction import Changes, Transaction
 
 log = structlog.get_logger("starwire.executor")
 

@@ -204,7 +204,7 @@ _FIELD = re.compile(r"`(?P<field>[^`]+)`$")
 
 
 def _sentence(text: str) -> str:
-    """msgspec's sentence with the field in front: ``seconds: Expected `int`, got `str```."""
+    """Msgspec's sentence with the field in front: ``seconds: Expected `int`, got `str```."""
     found = _AT.match(text)
     if found:
         return f"{found['path'].lstrip('.') or 'args'}: {found['what']}."

@@ -12,72 +12,22 @@ No guarantee is made here about order or time: the executor decides which item r
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar, TypeVarTuple, overload
+from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import Connection, CursorResult, Executable, Row, ScalarResult, Select
-from sqlalchemy.sql.expression import CompoundSelect
-from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from starwire import kinds
 from starwire.app import Registry
-from starwire.clock import MICROSECOND, isoformat, to_datetime, to_micros
+from starwire.clock import MICROSECOND, to_datetime, to_micros
 from starwire.errors import NotAllowed
 from starwire.identity import Identity
+from starwire.lifecycle import LIVE, ProcessInfo, Publication, Started, describe, info, lifecycle, started
 from starwire.process import ProcessRow, State, partition_of, require
 from starwire.protocol import encode
-
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
-
-
-class Started(msgspec.Struct, frozen=True):
-    """What ``tx.start`` returns; a command may return it as its result."""
-
-    process: int
-    started_at: datetime
-    due_at: datetime
-
-
-class ProcessInfo(msgspec.Struct, frozen=True):
-    """A live process, as handlers and views see it. ``data`` is its decoded struct."""
-
-    id: int
-    kind: str
-    owner: str | None
-    started_at: datetime
-    due_at: datetime
-    state: State
-    attempt: int
-    data: Any
-
-
-class Lifecycle(msgspec.Struct, frozen=True):
-    """The data of every lifecycle event: a client can show a countdown from it alone."""
-
-    process: int
-    kind: str
-    owner: str | None
-    started_at: str
-    due_at: str
-    state: State
-    data: msgspec.Raw
-
-
-@dataclass(slots=True)
-class Publication:
-    """An event on its way to a stream; its offset is given at the flush."""
-
-    stream: str
-    event: str
-    at: int
-    data: bytes
-    message: str | None
-    grant_of: str | None = None
-    """A stream that this event grants: its data is completed with that stream's offset at the flush."""
+from starwire.store.handler import HandlerConnection
 
 
 @dataclass(slots=True)
@@ -115,54 +65,6 @@ class Scope(Protocol):
     def subscribed(self, player: str, stream: str) -> bool:
         """Whether the player hears the stream, as this batch has left it."""
         ...
-
-
-class HandlerConnection:
-    """A SQLAlchemy Core connection without the power to end the transaction.
-
-    ``execute``, ``scalar`` and ``scalars`` are those of ``sqlalchemy.Connection``.
-    """
-
-    def __init__(self, connection: Connection, before_write: Callable[[], None] | None) -> None:
-        self._connection = connection
-        self._before_write = before_write
-
-    @overload
-    def execute(self, statement: TypedReturnsRows[*Ts], parameters: Any = None) -> CursorResult[*Ts]: ...
-    @overload
-    def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[*tuple[Any, ...]]: ...
-    def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
-        """Run a statement; parameters are a mapping, or a sequence of mappings for many rows."""
-        self._guard(statement)
-        return self._connection.execute(statement, parameters)
-
-    def scalar(self, statement: Executable, parameters: Any = None) -> Any:
-        """The first column of the first row, or None."""
-        self._guard(statement)
-        return self._connection.scalar(statement, parameters)
-
-    def scalars(self, statement: Executable, parameters: Any = None) -> ScalarResult[Any]:
-        """The first column of every row."""
-        self._guard(statement)
-        return self._connection.scalars(statement, parameters)
-
-    def first(self, statement: TypedReturnsRows[*Ts], parameters: Any = None) -> Row[*Ts] | None:
-        """The first row, or None."""
-        return self.execute(statement, parameters).first()
-
-    def _guard(self, statement: Executable) -> None:
-        if isinstance(statement, (Select, CompoundSelect)):
-            return
-        if self._before_write is None:
-            raise NotAllowed("a view changes nothing; its statements are SELECTs")
-        self._before_write()
-
-    def __getattr__(self, name: str) -> Any:
-        if name in {"commit", "rollback", "begin", "begin_nested", "close", "invalidate", "detach"}:
-            raise NotAllowed(
-                f"tx.db.{name}: the transaction is the framework's; raise an error to undo a handler"
-            )
-        raise AttributeError(f"tx.db has execute, scalar, scalars and first, but no {name!r}")
 
 
 class Transaction:
@@ -212,7 +114,7 @@ class Transaction:
         """
         if self._current is None:
             raise NotAllowed("tx.process: this is a command; only a process's handler has one")
-        return _info(self._current, self._data)
+        return info(self._current, self._data)
 
     def start(
         self,
@@ -233,7 +135,8 @@ class Transaction:
                 earlier than the real time.
             owner: the player whose it is, if any.
             stream: where its lifecycle events go: the owner's unless named; None: nowhere.
-            unique: a name; while a process of this key, kind and name is live, starting it again returns that one.
+            unique: a name; while a process of this key, kind and name is live, starting it again
+                returns that one.
 
         Raises:
             NotAllowed: the kind has no handler in this app.
@@ -248,7 +151,7 @@ class Transaction:
         if unique is not None:
             existing = self._unique(target, kind, unique)
             if existing is not None:
-                return _started(existing)
+                return started(existing)
         due_at = self._moment(due)
         if target != self.key:
             due_at = max(due_at, self._scope.real_now)
@@ -272,7 +175,7 @@ class Transaction:
             remaining=None,
         )
         self._change(row, "process_started")
-        return _started(row)
+        return started(row)
 
     def cancel(self, id: int) -> bool:
         """Cancel a live process of this key; False when there is none of this id."""
@@ -283,7 +186,10 @@ class Transaction:
         return True
 
     def reschedule(self, id: int, due: timedelta | datetime) -> bool:
-        """Give a live process of this key another due time; False when there is none of this id, or it is paused."""
+        """Give a live process of this key another due time.
+
+        False when there is none of this id, or it is paused.
+        """
         row = self._live(id)
         if row is None or row.state is State.PAUSED:
             return False
@@ -320,7 +226,7 @@ class Transaction:
         return [
             describe(self._scope.registry, row)
             for row in sorted(rows.values(), key=lambda row: (row.due_at, row.id))
-            if row.state in _LIVE and row.id != current and (kind is None or row.kind == name)
+            if row.state in LIVE and row.id != current and (kind is None or row.kind == name)
         ]
 
     def publish(self, stream: str, event: kinds.Event, *, message: str | None = None) -> None:
@@ -366,7 +272,7 @@ class Transaction:
             if (row.key, row.kind, row.unique_name) == (key, kind, name)
         }
         for row in mine.values():
-            if row.state in _LIVE:
+            if row.state in LIVE:
                 return row
         stored = self._scope.unique_process(key, kind, name)
         current = None if self._current is None else self._current.id
@@ -374,7 +280,7 @@ class Transaction:
 
     def _live(self, id: int) -> ProcessRow | None:
         row = self.changes.processes.get(id) or self._scope.live_process(id)
-        if row is None or row.state not in _LIVE or row.key != self.key:
+        if row is None or row.state not in LIVE or row.key != self.key:
             return None
         if self._current is not None and id == self._current.id:
             raise NotAllowed("a process's handler completes it; it cannot change the process itself")
@@ -421,52 +327,6 @@ class Positions(Protocol):
     def processes_of_key(self, key: str) -> Sequence[ProcessRow]:
         """The live processes of a key."""
         ...
-
-
-_LIVE = frozenset({State.PENDING, State.RETRYING, State.PAUSED})
-
-
-def lifecycle(row: ProcessRow, event: str, at: int) -> list[Publication]:
-    """The lifecycle event of a process, for the stream that it names; none when it names none."""
-    if row.stream is None:
-        return []
-    return [Publication(row.stream, event, at, encode(lifecycle_data(row)), None)]
-
-
-def lifecycle_data(row: ProcessRow) -> Lifecycle:
-    """What clients are told of a process."""
-    return Lifecycle(
-        row.id,
-        row.kind,
-        row.owner,
-        isoformat(row.started_at),
-        isoformat(row.due_at),
-        row.state,
-        msgspec.Raw(row.public),
-    )
-
-
-def describe(registry: Registry, row: ProcessRow) -> ProcessInfo:
-    """A process with its data decoded; of a kind that this code does not know, ``data`` is None."""
-    kind = registry.processes.get(row.kind)
-    return _info(row, None if kind is None else kind.decode(row.data, row.version))
-
-
-def _info(row: ProcessRow, data: kinds.Process | None) -> ProcessInfo:
-    return ProcessInfo(
-        row.id,
-        row.kind,
-        row.owner,
-        to_datetime(row.started_at),
-        to_datetime(row.due_at),
-        row.state,
-        row.attempt,
-        data,
-    )
-
-
-def _started(row: ProcessRow) -> Started:
-    return Started(row.id, to_datetime(row.started_at), to_datetime(row.due_at))
 
 
 def _with(row: ProcessRow, state: State, **changes: Any) -> ProcessRow:

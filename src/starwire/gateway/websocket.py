@@ -83,7 +83,7 @@ class WebSocket(asyncio.Protocol):
         self,
         config: Config,
         server_state: ServerState,
-        app_state: dict[str, Any],  # noqa: ARG002 - uvicorn's signature
+        app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.config = config
@@ -129,7 +129,7 @@ class WebSocket(asyncio.Protocol):
         self._core.receive_eof()
         self._flush()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         """The connection is over."""
         self._connections.discard(self)
         self._closing = True

@@ -14,14 +14,16 @@ from starwire.app import Registry, ViewKind
 from starwire.clock import Clock, isoformat
 from starwire.errors import Refused
 from starwire.identity import Identity
+from starwire.lifecycle import lifecycle_data
 from starwire.process import ProcessRow, State
 from starwire.protocol import decode_args, encode, ok_reply, push_frame
 from starwire.store import tables
 from starwire.store.database import Database
 from starwire.store.dialect import Dialect
+from starwire.store.handler import HandlerConnection
 from starwire.store.queries import Work
 from starwire.stream import Position
-from starwire.transaction import HandlerConnection, Read, lifecycle_data
+from starwire.transaction import Read
 
 ALL = "all"
 

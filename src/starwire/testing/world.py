@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ from starwire.gateway.hub import Hub
 from starwire.gateway.session import Session
 from starwire.identity import Identity
 from starwire.limits import Limits
+from starwire.protocol import ErrorBody
 from starwire.scheduler import Timer
 from starwire.store import tables
 from starwire.store.database import open_sqlite, read_facts
@@ -48,13 +49,11 @@ class Push(msgspec.Struct, frozen=True):
 
 
 class CommandFailed(Exception):
-    """A command or view was answered with an error; ``error`` is its body."""
+    """A command or view was answered with an error; ``error`` is its body, with code, message and reason."""
 
-    def __init__(self, command: str, error: Mapping[str, Any]) -> None:
-        super().__init__(f"{command}: {error['code']}: {error['message']}")
+    def __init__(self, command: str, error: ErrorBody) -> None:
+        super().__init__(f"{command}: {error.code}: {error.message}")
         self.error = error
-        self.code: str = error["code"]
-        self.reason: str | None = error.get("reason")
 
 
 class _Inline:
@@ -196,10 +195,11 @@ class Player:
         if reply is None:
             raise RuntimeError(f"{command} was not answered; the connection: {self.closed or 'open'}")
         if not reply["ok"]:
-            raise CommandFailed(command, reply["error"])
+            raise CommandFailed(command, msgspec.convert(reply["error"], ErrorBody))
         return reply["result"]
 
-    def _collect(self) -> bool:
+    def collect(self) -> int:
+        """Take what the server has sent; how many frames. The world calls this."""
         frames, self._transport.frames = self._transport.frames, deque()
         for data in frames:
             frame = msgspec.json.decode(data)
@@ -208,7 +208,7 @@ class Player:
                 self.pushes.append(msgspec.convert(frame, Push))
             elif frame["type"] == "reply" and frame["id"] is not None:
                 self._replies[frame["id"]] = frame
-        return bool(frames)
+        return len(frames)
 
 
 class World:
@@ -263,7 +263,7 @@ class World:
         self._loop.run_until_complete(self.engine.start())
         self.call(lambda: None)
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -321,7 +321,7 @@ class World:
         quiet = 0
         while quiet < 3:
             await asyncio.sleep(0)
-            moved = any([player._collect() for player in self.players])
+            moved = sum(player.collect() for player in self.players) > 0
             quiet = 0 if moved or not self.engine.idle or self.hub.busy else quiet + 1
         return result
 

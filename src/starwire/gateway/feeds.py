@@ -1,0 +1,270 @@
+"""Who hears which stream at this gateway, and that everyone gets each event once and in order.
+
+A ``Feed`` is one stream that somebody hears here: its head, its recent events framed once for everybody, and
+its sessions. A live event goes to the sessions whose cursor stands right before it; all others are behind,
+and catch up from the recent events or, several at once, from the table.
+
+Guaranteed here: no gap, no repeat, no part of a history (5); a slow session delays nobody (6); grants and
+revocations act when their events are read (10). The table is the truth; what the broker says is a hint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+
+from starwire import telemetry
+from starwire.batch import Event
+from starwire.engine import Engine
+from starwire.gateway.connection import Phase
+from starwire.gateway.session import Session
+from starwire.limits import Limits
+from starwire.protocol import Resync, encode
+from starwire.store.reads import StoredEvent
+from starwire.stream import Position
+
+log = structlog.get_logger("starwire.gateway")
+
+CONTROL = frozenset({"subscribed", "unsubscribed", "session_revoked"})
+Listener = Callable[[Event], None]
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+class Entry(NamedTuple):
+    """An event as it waits in memory: framed once for everybody."""
+
+    offset: int
+    framed: bytes
+    control: tuple[str, bytes] | None
+    """Event name and frame, of those that act on the session."""
+
+
+@dataclass(slots=True)
+class Feed:
+    """One stream that somebody hears at this gateway."""
+
+    name: str
+    head: int
+    recent: deque[Entry]
+    sessions: set[Session] = field(default_factory=set)
+    listeners: list[Listener] = field(default_factory=list)
+    held: int = 0
+    """Sessions that are about to join."""
+
+
+class _Control(msgspec.Struct):
+    class Data(msgspec.Struct):
+        stream: str = ""
+        offset: int = 0
+        session: str = ""
+
+    data: Data
+
+
+_control = msgspec.json.Decoder(_Control)
+
+
+class Feeds:
+    """The streams that somebody hears at this gateway."""
+
+    def __init__(
+        self, engine: Engine, limits: Limits, *, wrap: Callable[[bytes], bytes], spawn: Spawn
+    ) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._wrap = wrap
+        self._spawn = spawn
+        self._feeds: dict[str, Feed] = {}
+        self._behind: dict[tuple[str, int], set[Session]] = {}
+        self._reader: asyncio.Task[None] | None = None
+        engine.broker.attach(self.deliver)
+
+    # Streams come and go
+
+    async def hear(self, player: str) -> dict[str, Position]:
+        """Retain the streams of a player and tell where each stands; each must be joined or released.
+
+        Subscribe first, then read: what is published in between is heard.
+        """
+        positions = await self._engine.streams_of(player)
+        new = [name for name in positions if name not in self._feeds]
+        for name in positions:
+            self._retain(name).held += 1
+        if new:
+            positions.update(await self._engine.positions(new))
+        for name, position in positions.items():
+            feed = self._feeds[name]
+            feed.head = max(feed.head, position.head)
+        return positions
+
+    def join(self, session: Session, stream: str, offset: int) -> None:
+        """The session hears a stream that ``hear`` has retained, from after ``offset``."""
+        self._add(session, stream, offset)
+        self._feeds[stream].held -= 1
+
+    def release(self, streams: Iterable[str]) -> None:
+        """Streams that ``hear`` has retained are not joined after all."""
+        for stream in streams:
+            self._feeds[stream].held -= 1
+            self._release(stream)
+
+    def _add(self, session: Session, stream: str, offset: int) -> None:
+        session.cursors[stream] = offset
+        self._retain(stream).sessions.add(session)
+
+    def leave_all(self, session: Session) -> None:
+        """The session is over."""
+        for stream in list(session.cursors):
+            self._leave_feed(session, stream)
+
+    def listen(self, stream: str, listener: Listener) -> None:
+        """Call a function with each event of a stream, for as long as the gateway runs."""
+        self._retain(stream).listeners.append(listener)
+
+    def _retain(self, stream: str) -> Feed:
+        feed = self._feeds.get(stream)
+        if feed is None:
+            feed = Feed(stream, 0, deque(maxlen=self._limits.recent_events))
+            self._feeds[stream] = feed
+            self._engine.broker.subscribe(stream)
+        return feed
+
+    def _release(self, stream: str) -> None:
+        feed = self._feeds.get(stream)
+        if feed is not None and not (feed.sessions or feed.listeners or feed.held):
+            del self._feeds[stream]
+            self._engine.broker.unsubscribe(stream)
+
+    def _leave_feed(self, session: Session, stream: str) -> None:
+        session.cursors.pop(stream, None)
+        feed = self._feeds.get(stream)
+        if feed is not None:
+            feed.sessions.discard(session)
+            self._release(stream)
+
+    def deliver(self, events: Sequence[Event]) -> None:
+        """Committed events have come from the broker."""
+        for event in events:
+            feed = self._feeds.get(event.stream)
+            if feed is None or event.offset <= feed.head:
+                continue
+            gap = event.offset > feed.head + 1
+            if gap:
+                feed.recent.clear()
+            feed.head = event.offset
+            entry = self._entry(event)
+            feed.recent.append(entry)
+            for listener in feed.listeners:
+                listener(event)
+            before, told = event.offset - 1, 0
+            for session in list(feed.sessions) if entry.control else feed.sessions:
+                if session.cursors[feed.name] == before and session.writable:
+                    session.cursors[feed.name] = event.offset
+                    session.write(entry.framed)
+                    told += 1
+                    if entry.control:
+                        self._obey(session, entry)
+                elif gap and session.writable:
+                    self._need(session, feed)
+            telemetry.pushes.inc(told)
+
+    def _entry(self, event: Event | StoredEvent) -> Entry:
+        control = (event.event, event.frame) if event.event in CONTROL else None
+        return Entry(event.offset, self._wrap(event.frame), control)
+
+    def _obey(self, session: Session, entry: Entry) -> None:
+        """Act on a grant or a revocation that this session has just read."""
+        if entry.control is None or entry.offset <= session.since:
+            return
+        event, frame = entry.control
+        data = _control.decode(frame).data
+        if event == "session_revoked":
+            if session.identity is not None and session.identity.session == data.session:
+                session.close(4403, "the session was revoked")
+        elif event == "unsubscribed":
+            self._leave_feed(session, data.stream)
+        elif data.stream not in session.cursors:
+            self._spawn(self._join(session, data.stream, data.offset))
+
+    async def _join(self, session: Session, stream: str, offset: int) -> None:
+        new = stream not in self._feeds
+        self._add(session, stream, offset)
+        if new:
+            positions = await self._engine.positions([stream])
+            feed = self._feeds.get(stream)
+            if feed is not None:
+                feed.head = max(feed.head, positions[stream].head)
+        self.catch_up(session)
+
+    # Catching up
+
+    def catch_up(self, session: Session) -> None:
+        """Give a session what it has missed, as far as it can take it now."""
+        for stream in list(session.cursors):
+            if not session.writable:
+                return
+            feed = self._feeds.get(stream)
+            if feed is not None and stream in session.cursors and session.cursors[stream] < feed.head:
+                self._need(session, feed)
+
+    def _need(self, session: Session, feed: Feed) -> None:
+        cursor = session.cursors[feed.name]
+        if feed.recent and cursor >= feed.recent[0].offset - 1:
+            self._give(session, feed.name, feed.recent)
+            return
+        self._behind.setdefault((feed.name, cursor), set()).add(session)
+        if self._reader is None:
+            self._reader = self._spawn(self._read_behind())
+
+    def _give(self, session: Session, stream: str, entries: Sequence[Entry] | deque[Entry]) -> None:
+        told = 0
+        for entry in list(entries):
+            cursor = session.cursors.get(stream)
+            if cursor is None or not session.writable or session.connection.phase is Phase.CLOSED:
+                break
+            if entry.offset <= cursor:
+                continue
+            session.cursors[stream] = entry.offset
+            session.write(entry.framed)
+            told += 1
+            if entry.control:
+                self._obey(session, entry)
+        telemetry.pushes.inc(told)
+
+    async def _read_behind(self) -> None:
+        """Read for everyone who is behind, set by set, until nobody is."""
+        try:
+            while self._behind:
+                wanted, self._behind = self._behind, {}
+                limit = self._limits.catch_up_events
+                try:
+                    pages = await self._engine.history([(stream, after, limit) for stream, after in wanted])
+                except Exception:
+                    log.exception("history_failed")
+                    await asyncio.sleep(1)
+                    self._behind = {**wanted, **self._behind}
+                    continue
+                for ((stream, after), sessions), page in zip(wanted.items(), pages, strict=True):
+                    self._give_page(stream, after, sessions, page)
+        finally:
+            self._reader = None
+
+    def _give_page(self, stream: str, after: int, sessions: set[Session], page: list[StoredEvent]) -> None:
+        entries = [self._entry(event) for event in page]
+        for session in sessions:
+            feed = self._feeds.get(stream)
+            if feed is None or session.cursors.get(stream) != after:
+                continue
+            if not entries or entries[0].offset != after + 1:
+                session.cursors[stream] = feed.head
+                session.send(encode(Resync(stream, feed.head)))
+                continue
+            self._give(session, stream, entries)
+            if stream in session.cursors and session.writable and session.cursors[stream] < feed.head:
+                self._need(session, feed)
