@@ -23,6 +23,10 @@ export function inWords(ms) {
   return words.join(" ");
 }
 
+/** "4 min 30 s", "22 min", "1 h 20 min": the same, short. */
+export const brief = (ms) =>
+  inWords(ms).replace(/ days?/g, " d").replace(/ hours?/g, " h").replace(/ minutes?/g, " min").replace(/ seconds?/g, " s");
+
 /** "1 d 02:13:05", "24:09", "0:07": a countdown. */
 export function countdown(ms) {
   const seconds = Math.max(0, Math.ceil(ms / 1000));

@@ -1,5 +1,6 @@
 /* Line drawings, 24 by 24, cut with one burin. */
 
+import { dragonHead, HEAD_BOX } from "./chart/beasts.js";
 import { html } from "./vendor/htm-preact.js";
 
 const DRAWINGS = {
@@ -15,8 +16,6 @@ const DRAWINGS = {
   shield: "M12 2.5c3 1.7 5.7 2.3 8.5 2.3 0 7.7-2.3 13.2-8.5 16.7C5.8 18 3.5 12.5 3.5 4.8 6.3 4.8 9 4.2 12 2.5zM12 5c2.2 1.1 4.2 1.6 6.3 1.8-.3 5.7-2.2 9.6-6.3 12.3C7.9 16.4 6 12.5 5.7 6.8 7.8 6.6 9.8 6.1 12 5zM12 8l1 2.8 2.8 1-2.8 1L12 15.6l-1-2.8-2.8-1 2.8-1z",
   // An arrow-like vessel with its trail.
   probe: "M20.5 3.5c-5 .5-8.5 2.5-11 6.5l4.5 4.5c4-2.5 6-6 6.5-11zM9.5 10 6 10.5l-2 3 4.2.2M14 14.5l-.5 3.5-3 2-.2-4.2M8 16l-4.5 4.5M10 17.5 8 20M6.5 14 4.5 16M16 6.5a1.5 1.5 0 1 0 0 3 1.5 1.5 0 1 0 0-3z",
-  // A dragon's head in profile.
-  dragon: "M2.5 12.5c2-3.5 5-5.2 9-5C12.5 5 15 3.3 19.5 3c-2 1.8-3 3.4-3.2 5.2 3.7 2 5.2 6.3 4.2 12.3-1.5-4.5-4-6.3-7.3-6-2.3 2.5-5.7 3.3-9.7 2 2.3-.3 4-1 5-2.2-2.2 0-4.2-.6-6-1.8zM4 12.2l1 1.5M6.5 12.5l.8 1.6M9.3 10.7c.9-.8 1.9-.9 2.9-.3M15 9.5c1.5 1.8 2.3 3.7 2.5 6",
   // A sealed letter.
   invite: "M3 6h18v12.5H3zM3 6l9 7 9-7M3 18.5l6.7-7.3M21 18.5l-6.7-7.3M12 13m-2 1.5a2 2 0 1 0 4 0a2 2 0 1 0-4 0",
   // A telegraph key's spark between two poles.
@@ -31,4 +30,9 @@ export const Icon = ({ of, label, size = 24 }) => html`
   <svg class=${`icon icon-${of}`} viewBox="0 0 24 24" width=${size} height=${size} role=${label ? "img" : null} aria-label=${label} aria-hidden=${label ? null : "true"}>
     <path d=${DRAWINGS[of]} />
   </svg>
+`;
+
+/** The dragon's head, as on the chart. */
+export const DragonHead = ({ size = 64 }) => html`
+  <svg class="dragon-head" viewBox=${HEAD_BOX.join(" ")} width=${size} height=${(size * HEAD_BOX[3]) / HEAD_BOX[2]} aria-hidden="true" dangerouslySetInnerHTML=${{ __html: dragonHead() }} />
 `;

@@ -1,7 +1,7 @@
 /* The beasts in the blank parts of the chart, engraved once when first asked for.
    Each is SVG text in a box of its own, lines only: classes ground, cut, fine and hair are styled by chart.css. */
 
-import { body, crest, hide, path, seeded, smooth, wing } from "./engraving.js";
+import { along, body, crest, hide, line, path, seeded, wing } from "./engraving.js";
 
 const memo = new Map();
 function once(key, draw) {
@@ -73,7 +73,8 @@ function greatDragon(grain) {
   // The far wing lies behind everything.
   parts.push(`<g class="far">${wing({
     shoulder: [168, 178], elbow: [196, 118], wrist: [206, 44], root: [250, 200],
-    tips: [{ tip: [286, 2], bow: [-6, -16] }, { tip: [316, 52], bow: [6, -16] }, { tip: [312, 104], bow: [10, -8] }],
+    tips: [{ tip: [252, -42], bow: [-16, -6] }, { tip: [316, -22], bow: [-2, -20] }, { tip: [352, 40], bow: [6, -16] }, { tip: [312, 104], bow: [10, -8] }],
+    folds: 9,
   })}</g>`);
   // Painted from the tail to the head, so that the coil passes over itself.
   const stops = [0.0, 0.1, 0.2, 0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72, 0.78, 0.84, 0.9, 0.96, 0.995];
@@ -89,14 +90,21 @@ function greatDragon(grain) {
   parts.push(wing({
     shoulder: [172, 206], elbow: [222, 150], wrist: [222, 70], root: [262, 236],
     tips: [{ tip: [268, -4], bow: [-14, -10] }, { tip: [338, 22], bow: [2, -22] }, { tip: [366, 90], bow: [10, -24] }, { tip: [330, 156], bow: [16, -12] }],
-    folds: 8,
+    folds: 11,
   }));
   parts.push(head([112, 77], 4, 1.02));
   return parts.join("");
 }
 
+/** The stars of the old constellation on the great dragon's body, for the title page: [x, y, magnitude, letter]. */
+export const DRACO = [
+  [48, 58, 3.6, "ν"], [84, 56, 2.4, "γ"], [118, 30, 3.8, "ξ"], [152, 84, 2.8, "β"], [155, 142, 3.6, "δ"], [150, 205, 3.1, "ε"], [196, 246, 4.2, "τ"],
+  [250, 262, 3.2, "χ"], [318, 240, 2.9, "ζ"], [352, 176, 3.9, "η"], [292, 206, 4.2, "θ"], [396, 190, 3.3, "ι"], [384, 104, 2.6, "α"], [402, 62, 3.8, "κ"],
+  [222, 70, 3.5, "φ"], [338, 22, 4, "ψ"], [112, 288, 4.2, "ω"],
+];
+
 export const dragon = (grain = 5.5) => once(`dragon ${grain}`, () => greatDragon(grain));
-export const DRAGON_BOX = [20, -20, 420, 330];
+export const DRAGON_BOX = [20, -50, 420, 360];
 
 /** A sea-serpent of the old charts: humps through the waves, a head that spouts. */
 function seaSerpent(grain) {
@@ -132,9 +140,22 @@ function seaSerpent(grain) {
 export const serpent = (grain = 6) => once(`serpent ${grain}`, () => seaSerpent(grain));
 export const SERPENT_BOX = [0, 10, 410, 150];
 
-/** The dragon on its way, small, flying along +x. About 16 long. */
-export const FLYING =
-  path("flyer", "M8 -1C6 -2.5 4 -2.5 2.5 -1.5C1 -2.5 -1 -2.2 -2.5 -1C-4.5 .3 -6 -.8 -7.5 .6C-8.5 1.6 -9.5 1 -10 0") +
-  path("flyer", "M8 -1L9.5 .2L7.5 .8C5.5 1 4.5 .6 3.5 0C2 1.3 -1 1.6 -2.5 .8") +
-  path("flyer", "M2 -1.8C1.5 -5 -.5 -7.5 -4 -8.5C-3 -7 -3.2 -6 -4.5 -5.6C-3.2 -4.8 -3.2 -3.6 -4.2 -2.8C-3 -2.6 -2.2 -2 -2 -1.3") +
-  path("flyer", "M1.5 .8C1 3.5 -.5 5.5 -3.5 6.5C-2.8 5.3 -3 4.5 -4 4.2C-3 3.5 -3 2.5 -3.8 1.8");
+/** Only the head, for notes and seals. */
+export const dragonHead = () => once("head", () => HEAD.map(([kind, d]) => path(kind, d)).join(""));
+export const HEAD_BOX = [-76, -57, 122, 106];
+
+/** The dragon on its way, seen from above, flying along +x. About 26 long. */
+function flying() {
+  const shape = body([[-15, 2], [-11, -1.6], [-6, 1.2], [-1, 0.2], [4, -0.8], [8.5, 0]], (u) => 0.25 + 1.5 * Math.sin(Math.PI * Math.min(1, u ** 1.3)), -1, 80);
+  const outline = line([...along(shape, 0, 0.97, 1, 0.5), ...along(shape, 0, 0.97, -1, 0.5).reverse()], true);
+  const half =
+    path("flyer web", "M1.5 -.8C2.5 -3.5 2 -6 -1 -10.500C-1.2 -8.6 -2.5 -7.6 -4.8 -7.800C-3.8 -6 -4.5 -4.8 -6.6 -4.400C-5 -3 -5 -1.8 -5.6 -.2Z") +
+    path("flyer rib", "M1.9 -4.200C.6 -5.5 0 -8 -1 -10.500M1.9 -4.200C-.5 -5.2 -2.8 -6.3 -4.8 -7.800M1.9 -4.200C-1.5 -4.3 -4 -4.4 -6.6 -4.4");
+  return (
+    `${half}<g transform="scale(1 -1)">${half}</g>` + path("flyer web", outline) +
+    path("flyer web", "M-15 2.200C-16.5 3.8 -18 3.6 -19 2.400C-17.8 2.3 -17.3 1.7 -17.6 .6C-16.5 .6 -15.5 1.2 -15 2Z") +
+    path("flyer web", "M8 -1.300C9.5 -1.5 11.5 -.9 13.5 0C11.5 .9 9.5 1.5 8 1.300C7 1 7 -1 8 -1.300Z") +
+    path("flyer rib", "M8.2 -1.300C7.2 -2 6.2 -2.3 5 -2.200M8.2 1.300C7.2 2 6.2 2.3 5 2.200M9.8 -.5h.1M9.8 .5h.1")
+  );
+}
+export const flyer = () => once("flyer", flying);

@@ -5,8 +5,8 @@ import { dragon, DRAGON_BOX, serpent, SERPENT_BOX } from "./beasts.js";
 import { fixed, polar } from "./geometry.js";
 
 const KINDS = {
-  dragon: { draw: dragon, box: DRAGON_BOX, width: 82, radius: 62, reach: 36, grain: 8 },
-  serpent: { draw: serpent, box: SERPENT_BOX, width: 62, radius: 74, reach: 26, grain: 9 },
+  dragon: { draw: dragon, box: DRAGON_BOX, least: 64, most: 96, radius: 60, reach: 34, grain: 8 },
+  serpent: { draw: serpent, box: SERPENT_BOX, least: 46, most: 64, radius: 72, reach: 25, grain: 9 },
 };
 
 const clearance = (stars, [x, y]) => Math.min(...stars.map((s) => Math.hypot(s.x - x, s.y - y)));
@@ -19,7 +19,7 @@ export function placeBeasts(stars) {
     for (let angle = 0; angle < 360; angle += 15) {
       const at = polar(angle, radius);
       const apart = places.length ? Math.hypot(at[0] - places[0].x, at[1] - places[0].y) : 200;
-      if (apart < 85) continue;
+      if (apart < 88) continue;
       // Of equally empty places the lower right is the first choice for the dragon, the left for the serpent.
       const taste = Math.cos(((angle - (kind === "dragon" ? 125 : 285)) * Math.PI) / 180) * 6;
       const clear = clearance(stars, at);
@@ -33,14 +33,15 @@ export function placeBeasts(stars) {
 /** The words on an arc near the rim, upright in either half. */
 function motto(angle) {
   const upper = angle < 90 || angle > 270;
-  const r = upper ? 100 : 103.5;
+  const r = upper ? 97 : 101.5;
   const [from, to] = upper ? [angle - 40, angle + 40] : [angle + 40, angle - 40];
   const [a, b] = [polar(from, r), polar(to, r)];
   return `M${a.map(fixed)}A${r} ${r} 0 0 ${upper ? 1 : 0} ${b.map(fixed)}`;
 }
 
-export function Beast({ kind, x, y, angle, faint }) {
-  const { draw, box, width, grain } = KINDS[kind];
+export function Beast({ kind, x, y, angle, faint, clear }) {
+  const { draw, box, least, most, grain } = KINDS[kind];
+  const width = Math.min(most, Math.max(least, clear * 1.7));
   const scale = width / box[2];
   const mirrored = x < 0 ? -1 : 1;
   const centre = `${-(box[0] + box[2] / 2)} ${-(box[1] + box[3] / 2)}`;

@@ -3,7 +3,7 @@
 import { html, useMemo, useRef } from "../vendor/htm-preact.js";
 import { progress } from "../growth.js";
 import { useFrames } from "../hooks.js";
-import { FLYING } from "./beasts.js";
+import { flyer as drawFlyer } from "./beasts.js";
 import { line } from "./engraving.js";
 import { arc, arcPath, arcUntil, fixed, onArc, polar, RIM, spiral } from "./geometry.js";
 
@@ -57,7 +57,7 @@ function Dragons({ dragons, universe }) {
     const [a, b] = [way[i], way[i + 1]];
     const at = [0, 1].map((k) => a[k] + (b[k] - a[k]) * (f - i));
     const heading = (Math.atan2(b[1] - a[1], b[0] - a[0]) * 180) / Math.PI;
-    flyer.current?.setAttribute("transform", `translate(${fixed(at[0])} ${fixed(at[1])}) rotate(${heading.toFixed(1)})${Math.abs(heading) > 90 ? " scale(1 -1)" : ""} scale(.92)`);
+    flyer.current?.setAttribute("transform", `translate(${fixed(at[0])} ${fixed(at[1])}) rotate(${heading.toFixed(1)})`);
     ahead.current?.setAttribute("d", line([at, ...way.slice(i + 1)]));
   }, 3000);
   const [x1, y1] = polar(bearing, RIM.inner);
@@ -67,7 +67,7 @@ function Dragons({ dragons, universe }) {
       <path class="behind" d=${line(way)} />
       <path class="ahead" ref=${ahead} />
       <path class="entry" d=${`M${fixed(x1)} ${fixed(y1)}L${fixed(x2)} ${fixed(y2)}`} />
-      <g ref=${flyer} dangerouslySetInnerHTML=${{ __html: FLYING }} />
+      <g ref=${flyer} dangerouslySetInnerHTML=${{ __html: drawFlyer() }} />
     </g>
   `;
 }

@@ -180,8 +180,8 @@ export function wing({ shoulder, elbow, wrist, tips, root, folds = 7 }) {
     for (let k = 1; k < folds; k++) {
       const f = k / folds;
       const near = Math.min(f, 1 - f);
-      const reach = 0.93 - 0.42 * (f > 0.5 ? 1 - f : f) - (k % 2) * 0.1;
-      const start = 0.2 + near * 0.5 + (k % 2) * 0.12;
+      const reach = 0.95 - 0.36 * near - (k % 3) * 0.07;
+      const start = 0.16 + near * 0.35 + (k % 2) * 0.16;
       const points = [];
       for (let j = 0; j <= 6; j++) {
         const t = start + ((reach - start) * j) / 6;

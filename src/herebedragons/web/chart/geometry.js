@@ -1,6 +1,6 @@
 /* Where things stand on the chart. Map units: home at (0,0), the known sky within 100, the rim beyond it. */
 
-export const RIM = { sky: 108, inner: 110, scale: 114, outer: 118, words: 123, edge: 128 };
+export const RIM = { sky: 105, inner: 106.4, scale: 110.6, numerals: 112.9, words: 117.4, outer: 123.8, edge: 127 };
 export const BOX = 130;
 
 export const polar = (degrees, radius) => {

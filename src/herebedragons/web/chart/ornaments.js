@@ -48,3 +48,35 @@ export function armillary() {
     path("hair", "M-5 47H5M-6 50H6M-11 55H11M-15 58H15M0 40V60M-2 41C-2 50 -6 55 -10 60M2 41C2 50 6 55 10 60")
   );
 }
+
+/** The moon's eight faces around a small Earth. Box -50 -50 100 100. */
+export function moons() {
+  let faces = "";
+  for (let i = 0; i < 8; i++) {
+    const [x, y] = polar(i * 45, 33).map(fixed);
+    const lit = Math.cos((i * Math.PI) / 4);
+    // The lit part: a half disc towards the sun, more or less of it by an ellipse.
+    const bulge = fixed(Math.abs(lit) * 6);
+    const half = i < 4 ? 1 : 0;
+    const face = i === 0 ? "" : i === 4 ? "M0 -6A6 6 0 0 1 0 6A6 6 0 0 1 0 -6" : `M0 -6A6 6 0 0 ${half} 0 6A${bulge} 6 0 0 ${(lit > 0) === (half === 1) ? 0 : 1} 0 -6`;
+    faces += `<g transform="translate(${x} ${y})"><circle class="ground cut" r="6"/><path class="solid" d="${face}"/></g>`;
+  }
+  return (
+    `<circle class="hair" r="46"/><circle class="fine" r="44.5"/><circle class="fine" r="33" stroke-dasharray="1 3"/>${faces}` +
+    `<circle class="ground cut" r="9"/><path class="hair" d="M-9 0H9M0 -9V9M-7.8 -4.5H7.8M-7.8 4.5H7.8"/><ellipse class="hair" rx="4.5" ry="9"/>`
+  );
+}
+
+/** A comet with its hair streaming. Box -50 -50 100 100. */
+export function comet() {
+  let hair = "";
+  for (let i = 0; i < 13; i++) {
+    const spread = i - 6;
+    const reach = 62 - Math.abs(spread) * 4.5 - (i % 2) * 9;
+    hair += `M${fixed(-20 + Math.abs(spread) * 0.4)} ${fixed(spread * 1.3)}C${fixed(-4)} ${fixed(spread * 1.9)} ${fixed(reach * 0.4)} ${fixed(spread * 1.6 + 2)} ${fixed(reach)} ${fixed(spread * 3.1 + 7)}`;
+  }
+  return (
+    `<g transform="rotate(-38)"><path class="fine" d="${hair}"/><g transform="translate(-27 0)">` +
+    rays(8, 22.5, 11, 4, 18) + rays(4, 0, 15, 4, 40) + `<circle class="ground cut" r="3"/></g></g>`
+  );
+}

@@ -1,4 +1,4 @@
-/* The frame of the chart: graduated rim, the quarters of the sky in Latin, the net of the known sky. Drawn once. */
+/* The frame of the chart: graduated rim, the twelve winds of the ancients, the net of the known sky. Drawn once. */
 
 import { fixed, polar, RIM } from "./geometry.js";
 import { seeded } from "./engraving.js";
@@ -24,17 +24,23 @@ function graduation() {
     const [a, b, c, e] = [polar(d, RIM.scale), polar(d + 5, RIM.scale), polar(d + 5, RIM.scale + 1.2), polar(d, RIM.scale + 1.2)];
     numerals += `<path class="check" d="M${a.map(fixed)}A${RIM.scale} ${RIM.scale} 0 0 1 ${b.map(fixed)}L${c.map(fixed)}A${RIM.scale + 1.2} ${RIM.scale + 1.2} 0 0 0 ${e.map(fixed)}Z"/>`;
   }
-  for (let d = 0; d < 360; d += 10) {
-    if (d % 90 === 0) continue;
-    numerals += `<text class="degree" transform="rotate(${d}) translate(0 ${-RIM.outer - 1.4})">${d}</text>`;
-  }
+  for (let d = 0; d < 360; d += 10) numerals += `<text class="degree" ${outward(d, RIM.numerals, 2.2)}>${d}</text>`;
   return `<path class="fine" d="${fine}"/><path class="cut" d="${strong}"/>` + numerals;
 }
 
-const QUARTERS = [["Septentrio", 0], ["Oriens", 90], ["Meridies", 180], ["Occidens", 270]];
+/** Places a text on the rim so that it reads upright: from within above, from without below. `high` is its letters' height. */
+function outward(degrees, radius, high) {
+  const below = degrees > 90 && degrees < 270;
+  return below ? `transform="rotate(${degrees - 180}) translate(0 ${fixed(radius + high)})"` : `transform="rotate(${degrees}) translate(0 ${-radius})"`;
+}
 
-function quarters() {
-  return QUARTERS.map(([word, d]) => `<text class="quarter" transform="rotate(${d}) translate(0 ${-RIM.outer - 1.2})">${word}</text>`).join("");
+const WINDS = ["Septentrio", "Aquilo", "Caecias", "Subsolanus", "Vulturnus", "Euronotus", "Auster", "Libonotus", "Africus", "Favonius", "Corus", "Circius"];
+
+function winds() {
+  return WINDS.map((wind, i) => {
+    const between = `<path class="fine" transform="rotate(${i * 30 + 15}) translate(0 ${-RIM.words - 2.2})" d="M0 -1.6L1 0L0 1.6L-1 0ZM-5 0H-2.2M5 0H2.2"/>`;
+    return `<text class="wind${i % 3 ? "" : " cardinal"}" ${outward(i * 30, RIM.words + 0.6, 3)}>${wind}</text>${between}`;
+  }).join("");
 }
 
 /** The net of circles and hours, and the tilted way of the planets, out to where the sky is known. */
@@ -70,7 +76,7 @@ export function rim() {
   return (
     `<circle class="sky" r="${RIM.sky}"/>` +
     circle(RIM.sky, "hair") + circle(RIM.inner, "cut") + circle(RIM.scale, "fine") + circle(RIM.scale + 1.2, "fine") +
-    circle(RIM.outer + 5.2, "hair") + circle(RIM.edge - 2.2, "cut heavy") + circle(RIM.edge - 0.8, "fine") +
-    graduation() + quarters()
+    circle(RIM.words - 1.2, "hair") + circle(RIM.outer, "fine") + circle(RIM.outer + 1.4, "cut heavy") + circle(RIM.edge, "hair") +
+    graduation() + winds()
   );
 }

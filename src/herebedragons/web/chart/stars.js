@@ -2,7 +2,7 @@
 
 import { fixed, polar } from "./geometry.js";
 
-export const size = (magnitude) => 0.9 + (6 - Math.min(6, Math.max(0, magnitude))) * 0.46;
+export const size = (magnitude) => 1.1 + (6 - Math.min(6, Math.max(0, magnitude))) * 0.52;
 
 const points = (magnitude) => (magnitude < 1.5 ? 8 : magnitude < 2.7 ? 6 : magnitude < 3.8 ? 5 : 4);
 
@@ -58,6 +58,7 @@ export function namePlaces(stars, unit, first = [], fontPx = 12.5) {
       [star.x, star.y + gap + h * 0.75, "middle", star.x - w / 2, star.y + gap],
       [star.x, star.y - gap - h * 0.15, "middle", star.x - w / 2, star.y - gap - h],
     ];
+    if (star.home) tries.unshift(tries.splice(2, 1)[0]);
     const free = tries.find(([, , , x, y]) => inSky(x, y, w, h) && !taken.some((t) => meets(t, box(x, y, w, h), star)));
     const chosen = free ?? (first.includes(star.star) ? tries[0] : null);
     if (!chosen) continue;

@@ -1,7 +1,7 @@
 /* What is being built and what waits behind it, by the server's clock. */
 
 import { html } from "../vendor/htm-preact.js";
-import { countdown, inWords, structureName } from "../format.js";
+import { brief, countdown, structureName } from "../format.js";
 import * as game from "../game.js";
 import { useNow, useOrder } from "../hooks.js";
 import { Icon } from "../icons.js";
@@ -29,7 +29,7 @@ function Construction({ construction, structure, level, position, seconds, start
         <span class="name">${structureName(structure)}</span> <span class="level">level ${level}</span>
         ${due_at
           ? html`<time class="countdown" data-testid="countdown" aria-label=${`${name}: time left`}>${left > 0 ? countdown(left) : "any moment"}</time>`
-          : html`<span class="waits">waits, then ${inWords(seconds * 1000)}</span>`}
+          : html`<span class="waits">waits, then ${brief(seconds * 1000)}</span>`}
         <button class="quiet cancel" data-testid=${`cancel-${construction}`} disabled=${busy} aria-label=${`Cancel ${name}; its cost comes back`} onClick=${() => cancel()}>Cancel</button>
       </div>
       ${due_at && html`<${Scale} work=${{ started_at, due_at }} label=${`${name}: progress`} testid="progress" />`}

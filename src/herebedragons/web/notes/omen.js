@@ -3,7 +3,7 @@
 import { html } from "../vendor/htm-preact.js";
 import { countdown } from "../format.js";
 import { useNow } from "../hooks.js";
-import { Icon } from "../icons.js";
+import { DragonHead } from "../icons.js";
 
 const figure = (n) => (Number.isInteger(n) ? String(n) : n.toFixed(1));
 
@@ -22,7 +22,7 @@ export function Omen({ universe }) {
   const left = Date.parse(dragons.arrives_at) - now;
   return html`
     <section class="note omen" data-testid="dragons" aria-labelledby="omen-title">
-      <${Icon} of="dragon" size="44" />
+      <${DragonHead} size="72" />
       <h2 id="omen-title">Dragons inbound</h2>
       <time class="countdown" data-testid="dragons-countdown" aria-label="Time until the dragons arrive">${left > 0 ? countdown(left) : "They are here"}</time>
       <p class="strengths">strength <b>${figure(dragons.strength)}</b> against your shield's <b>${figure(shield.power)}</b></p>

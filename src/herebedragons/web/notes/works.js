@@ -1,7 +1,7 @@
 /* What stands on the planet, what its next level costs, and the order to build it. */
 
 import { html } from "../vendor/htm-preact.js";
-import { inWords, STRUCTURES, structureName, whole } from "../format.js";
+import { brief, STRUCTURES, structureName, whole } from "../format.js";
 import * as game from "../game.js";
 import { affordableIn, missing } from "../growth.js";
 import { useNow, useOrder } from "../hooks.js";
@@ -16,18 +16,18 @@ function obstacle(offer, planet, now) {
   if (planet.queue.length >= QUEUE_MOST) return `${QUEUE_MOST} are under way or waiting; that is all the builders can hold.`;
   const lack = missing(planet.resources, offer, now);
   if (!lack) return null;
-  const what = Object.entries(lack).map(([name, n]) => `${whole(Math.ceil(n))} more ${name}`).join(" and ");
+  const what = Object.entries(lack).map(([name, n]) => `${whole(Math.ceil(n))} ${name}`).join(" and ");
   const wait = affordableIn(planet.resources, offer, now);
-  if (wait != null) return `${what}: in ${inWords(wait)}.`;
+  if (wait != null) return `Lacks ${what}: in ${brief(Math.max(1000, wait))}.`;
   const dear = Math.max(offer.metal, offer.crystal) > planet.resources.capacity;
-  return dear ? "More than the storehouse holds: raise it first." : `Needs ${what}.`;
+  return dear ? "More than the storehouse holds: raise it first." : `Lacks ${what}.`;
 }
 
 export function Works({ universe, planet }) {
   const now = useNow(universe.pace > 1 ? 250 : 1000);
   return html`
     <section class="note works" aria-labelledby="works-title">
-      <h2 id="works-title">The works on <span class="name" data-testid="planet-name">${planet.name}</span></h2>
+      <h2 id="works-title"><span>The works on <span class="name" data-testid="planet-name">${planet.name}</span></span></h2>
       <ul>${planet.offers.map((offer) => html`<${Work} key=${offer.structure} offer=${offer} planet=${planet} why=${obstacle(offer, planet, now)} />`)}</ul>
     </section>
   `;
@@ -42,9 +42,9 @@ function Work({ offer, planet, why }) {
     <li class=${`work${level ? "" : " unbuilt"}`} data-testid=${`structure-${structure}`}>
       <${Icon} of=${structure} size="30" />
       <div class="work-text">
-        <p class="work-name"><span class="name">${structureName(structure)}</span> <span class="level">${level ? `level ${level}` : "not yet built"}</span></p>
+        <p class="work-name"><span class="name">${structureName(structure)}</span> <span class="level">${level ? `level ${level}` : "unbuilt"}</span></p>
         <p class="price">
-          <span>${whole(offer.metal)} metal</span>${offer.crystal > 0 && html`<span>${whole(offer.crystal)} crystal</span>`}<span>${inWords(offer.seconds * 1000)}</span>
+          <${Cost} of="metal" n=${offer.metal} /><${Cost} of="crystal" n=${offer.crystal} /><span class="takes">${brief(offer.seconds * 1000)}</span>
         </p>
         ${complaint ? html`<p class="complaint" role="alert">${complaint}</p>` : why && html`<p class="why" id=${reason}>${why}</p>`}
       </div>
@@ -55,3 +55,5 @@ function Work({ offer, planet, why }) {
     </li>
   `;
 }
+
+const Cost = ({ of, n }) => n > 0 && html`<span class="cost"><${Icon} of=${of} size="15" label=${of} />${whole(n)}</span>`;

@@ -19,7 +19,7 @@ export function Foot() {
         <button class="quiet" data-testid="sign-out" onClick=${() => confirmLeaving(account) && game.leave()}>Sign out</button>
       </div>
       <button class="quiet wire-toggle" data-testid="wire-toggle" aria-expanded=${wireOpen ? "true" : "false"} aria-controls="wire" onClick=${() => update({ wireOpen: !wireOpen })}>
-        <${Icon} of="wire" size="20" /> The wire
+        <${Icon} of="wire" size="20" /> <span><span class="long">The </span>wire</span>
       </button>
     </footer>
   `;
@@ -53,7 +53,7 @@ function Line() {
 function KeepAccount() {
   const dialog = useRef(null);
   return html`
-    <button class="quiet" data-testid="keep-account" onClick=${() => dialog.current.showModal()}>Keep this account</button>
+    <button class="quiet" data-testid="keep-account" onClick=${() => dialog.current.showModal()}>Keep <span class="long">this </span>account</button>
     <dialog ref=${dialog} class="sheet" aria-labelledby="keep-title">
       <h2 id="keep-title">Keep this account</h2>
       <p>Choose a name and a password. Your universes stay yours, and you can come back from anywhere.</p>

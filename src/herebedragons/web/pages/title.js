@@ -1,14 +1,23 @@
 /* The title page: the beast, the name of the game, and the ways in. */
 
 import { html, useState } from "../vendor/htm-preact.js";
-import { dragon, DRAGON_BOX } from "../chart/beasts.js";
+import { DRACO, dragon } from "../chart/beasts.js";
 import { milkyWay, net, rim } from "../chart/rim.js";
+import { cutStar } from "../chart/stars.js";
 import * as game from "../game.js";
 import { useOrder } from "../hooks.js";
 import * as session from "../session.js";
 import { useStore } from "../store.js";
 
-const FRONTISPIECE = rim() + net(100) + milkyWay();
+const BEAST = "scale(.46) translate(-228 -138)";
+const constellation = DRACO.map(([x, y, magnitude, letter], i) => {
+  const { lit, shade, edge, r } = cutStar(magnitude - 1.6);
+  const star = `<g class="twinkle t${i % 7}"><path class="lit" d="${lit}"/><path class="shade" d="${shade}"/><path class="edge" d="${edge}"/></g>`;
+  return `<g transform="translate(${x} ${y}) scale(2)">${star}<text class="letter" x="${r + 0.8}" y="${-r * 0.4}">${letter}</text></g>`;
+}).join("");
+
+const frontispiece = () =>
+  rim() + net(100) + milkyWay() + `<g class="great-beast" transform="${BEAST}">${dragon(5.5)}</g><g transform="${BEAST}">${constellation}</g>`;
 
 /** Signs someone in by `how` and begins; gives the sentence that says why not. */
 const enter = (how) => async (...args) => {
@@ -30,8 +39,7 @@ export function Title({ invited }) {
       <div class="frontispiece" aria-hidden="true">
         <svg class="chart" viewBox="-130 -130 260 260">
           <defs><radialGradient id="sky-depth"><stop offset="0" class="depth-near" /><stop offset="0.75" class="depth-mid" /><stop offset="1" class="depth-far" /></radialGradient></defs>
-          <g dangerouslySetInnerHTML=${{ __html: FRONTISPIECE }} />
-          <g class="great-beast" transform="scale(.47) translate(-228 -150)" dangerouslySetInnerHTML=${{ __html: dragon(5.5) }} />
+          <g dangerouslySetInnerHTML=${{ __html: frontispiece() }} />
         </svg>
       </div>
       <div class="title-text">

@@ -2,7 +2,7 @@
 
 import { html, useState } from "../vendor/htm-preact.js";
 import { Chart } from "../chart.js";
-import { armillary, compassRose } from "../chart/ornaments.js";
+import { armillary, comet, compassRose, moons } from "../chart/ornaments.js";
 import { Building } from "../notes/building.js";
 import { Chronicle } from "../notes/chronicle.js";
 import { Crew } from "../notes/crew.js";
@@ -32,8 +32,10 @@ export function UniversePage() {
         <p class="pace-line">pace ×${universe.pace}<span> · ${PACE_WORDS[universe.pace]}</span></p>
       </header>
       <section class="stage" aria-label="Star map">
-        <svg class="ornament corner-armillary" viewBox="-50 -60 100 125" aria-hidden="true" dangerouslySetInnerHTML=${{ __html: armillary() }} />
-        <svg class="ornament corner-rose" viewBox="-50 -52 100 100" aria-hidden="true" dangerouslySetInnerHTML=${{ __html: compassRose() }} />
+        <${Corner} at="top-left" box="-50 -60 100 125" drawing=${armillary} />
+        <${Corner} at="top-right" box="-50 -50 100 100" drawing=${comet} />
+        <${Corner} at="bottom-left" box="-50 -50 100 100" drawing=${moons} />
+        <${Corner} at="bottom-right" box="-50 -52 100 100" drawing=${compassRose} />
         <${Chart} universe=${universe} pinned=${star} pin=${pin} pointed=${pointed} point=${point} />
       </section>
       <div class="margin left">
@@ -50,3 +52,7 @@ export function UniversePage() {
     </main>
   `;
 }
+
+const Corner = ({ at, box, drawing }) => html`
+  <svg class=${`ornament corner ${at}`} viewBox=${box} aria-hidden="true" dangerouslySetInnerHTML=${{ __html: drawing() }} />
+`;
