@@ -54,9 +54,10 @@ class Passwords:
             if self._nobody is None:
                 self._nobody = self._hasher.hash("nobody")
             try:
-                return self._hasher.verify(kept or self._nobody, password) and kept is not None
+                self._hasher.verify(kept or self._nobody, password)
             except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
                 return False
+            return kept is not None
 
         return await self._run(check)
 
@@ -72,7 +73,9 @@ class Passwords:
                 retry_after=self._limits.overloaded_seconds,
             )
         self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._waiting -= 1
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        future.add_done_callback(self._done)
+        return await asyncio.shield(future)  # who goes away meanwhile gives no room back yet
+
+    def _done(self, _: object) -> None:
+        self._waiting -= 1

@@ -15,7 +15,7 @@ from typing import Any
 import jwt
 
 from starwire.clock import Clock
-from starwire.errors import ConfigurationError, StarwireError
+from starwire.errors import ConfigurationError, Unauthenticated
 from starwire.identity import Identity
 
 ISSUER = AUDIENCE = "starwire"
@@ -26,12 +26,11 @@ FUTURE_SECONDS = 60  # how far another server's clock may be ahead of ours
 _REQUIRED = ("iss", "aud", "sub", "iat", "exp")
 
 
-class InvalidToken(StarwireError):
-    """A token that proves nothing; ``expired`` says that it once did."""
+class InvalidToken(Unauthenticated):
+    """A token that proves nothing (any more); ``expired`` says that it once did."""
 
-    def __init__(self, message: str, *, expired: bool = False) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: str, *, expired: bool = False, revoked: bool = False) -> None:
+        super().__init__(message, revoked=revoked)
         self.expired = expired
 
 
@@ -47,7 +46,7 @@ def load_secret(data: Path) -> bytes:
     mode = path.stat().st_mode
     if mode & 0o077:
         raise ConfigurationError(
-            f"{path} can be read by others (mode {mode & 0o777:03o}): whoever reads it can sign in as anybody;"
+            f"{path} can be read by others (mode {mode & 0o777:03o}), who could then sign in as anybody;"
             f" run `chmod 600 {path}`, or delete it, which signs everybody out"
         )
     secret = path.read_bytes().strip()

@@ -68,7 +68,7 @@ def address_key(address: str | None) -> str:
     try:
         parsed = ipaddress.ip_address((address or "").partition("%")[0])
     except ValueError:
-        return address or "unknown"
+        return address[:64] if address else "unknown"
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped is not None:
             return str(parsed.ipv4_mapped)
