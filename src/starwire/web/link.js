@@ -171,8 +171,9 @@ export class Link {
     this.#openedAt = this.#o.timers.now();
     this.#refusals = 0;
     this.#watch();
-    this.#enter({ state: "open" });
+    this.#state = "open";
     this.#o.opened(frame.result, this.#helloAt);
+    if (this.#state === "open") this.#enter({ state: "open" }); // told when all is in place, unless the page has closed it
   }
 
   #settle(frame) {
