@@ -1,8 +1,22 @@
 /* What happened in each universe, as this browser heard it; kept in local storage, the newest first. */
 
 const KEPT = 120;
-const key = (universe) => `here-be-dragons.chronicle.${universe}`;
+const PREFIX = "here-be-dragons.chronicle.";
 const open = new Map();
+let reader = null;
+const key = (universe) => `${PREFIX}${reader}.${universe}`;
+
+/** Whose chronicles these are from now on. */
+export function belongsTo(player) {
+  reader = player;
+  open.clear();
+}
+
+/** The server began anew: what was written of its universes is of another world. */
+export function forget() {
+  open.clear();
+  for (const name of Object.keys(localStorage)) if (name.startsWith(PREFIX)) localStorage.removeItem(name);
+}
 
 export function entries(universe) {
   if (!open.has(universe)) {

@@ -18,13 +18,19 @@ let again = null;
 /** Begins playing: the account is known, the line is dialled. */
 export function begin() {
   homecoming = Date.now();
-  update({ account: session.whoever(), universes: null, universe: null, trouble: null, away: [] });
+  const account = session.whoever();
+  chronicle.belongsTo(account.player);
+  update({ account, universes: null, universe: null, trouble: null, away: [], chronicles: {} });
   session.dial({
     push: heard,
     state: lineChanged,
     status: (status) => "lateness" in status && update({ lateness: status.lateness }),
     resync: readUniverses, // the universe on the table is read again by its live view
     frame: wire.record,
+    anew() {
+      chronicle.forget();
+      update({ chronicles: {}, away: [] });
+    },
   });
 }
 
@@ -60,7 +66,8 @@ function heard(push) {
 function tell(universe, push) {
   const entry = { universe, offset: push.offset, event: push.event, at: push.at, message: push.message };
   update(({ chronicles }) => ({ chronicles: { ...chronicles, [universe]: chronicle.add(universe, entry) } }));
-  if (Date.parse(push.at) < homecoming - 1000) {
+  const skew = session.now() - Date.now();
+  if (Date.parse(push.at) - skew < homecoming - 1000) {
     update(({ away }) => ({ away: [...away, entry].slice(-200) }));
     return;
   }

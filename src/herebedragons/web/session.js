@@ -61,13 +61,14 @@ function freshest() {
   return account?.tokens;
 }
 
-/** Opens the line. `hear` is told of pushes, states, resyncs, status and frames. */
+/** Opens the line. `hear` is told of pushes, states, resyncs, status and frames, and of another epoch (`anew`). */
 export function dial(hear) {
   hangUp();
   const { player } = account;
+  const resume = load(offsetsKey(player));
   const mine = (client = new Client({
     tokens: async () => freshest(),
-    resume: load(offsetsKey(player)),
+    resume,
     onTokens({ access_token, refresh_token, expires_at }) {
       account.tokens = { access_token, refresh_token, expires_at };
       save(ACCOUNT, account);
@@ -83,7 +84,10 @@ export function dial(hear) {
     hear.push(push);
     due ??= setTimeout(keep, 400);
   });
-  mine.addEventListener("hello", keep);
+  mine.addEventListener("hello", () => {
+    if (resume?.epoch && resume.epoch !== mine.epoch) hear.anew();
+    keep();
+  });
   for (const name of ["state", "resync", "status", "frame"]) {
     mine.addEventListener(name, ({ detail }) => mine === client && hear[name](detail));
   }

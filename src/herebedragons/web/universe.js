@@ -11,10 +11,9 @@ const withResources = (universe, data) =>
 
 const byPosition = (queue) => [...queue].sort((a, b) => a.position - b.position);
 
-const put = (queue, construction) => byPosition([...queue.filter((c) => c.construction !== construction.construction), construction]);
-
-/** The queue without what `gone` picks, the others moved up. */
-const without = (queue, gone) => byPosition(queue.filter((c) => !gone(c))).map((c, position) => ({ ...c, position }));
+/** Events that change a queue carry all of it. */
+const withQueue = (universe, { planet, queue }) =>
+  queue ? onPlanet(universe, planet, (p) => ({ ...p, queue: byPosition(queue) })) : universe;
 
 function mergeStars(stars, news) {
   const known = new Map(stars.map((s) => [s.star, s]));
@@ -26,16 +25,11 @@ const CHANGES = {
   member_joined: (u, { player, name }) =>
     u.members.some((m) => m.player === player) ? u : { ...u, members: [...u.members, { player, name }] },
   planet_renamed: (u, { planet, name }) => onPlanet(u, planet, (p) => ({ ...p, name })),
-  construction_queued: (u, { planet, construction }) => onPlanet(u, planet, (p) => ({ ...p, queue: put(p.queue, construction) })),
-  construction_begun: (u, { planet, construction }) => onPlanet(u, planet, (p) => ({ ...p, queue: put(p.queue, construction) })),
-  construction_cancelled: (u, { planet, construction }) =>
-    onPlanet(u, planet, (p) => ({ ...p, queue: without(p.queue, (c) => c.construction === construction) })),
-  construction_complete: (u, { planet, structure, level }) =>
-    onPlanet(u, planet, (p) => ({
-      ...p,
-      structures: { ...p.structures, [structure]: level },
-      queue: without(p.queue, (c) => c.structure === structure && c.level <= level),
-    })),
+  construction_queued: withQueue,
+  construction_begun: withQueue,
+  construction_cancelled: withQueue,
+  construction_complete: (u, data) =>
+    withQueue(onPlanet(u, data.planet, (p) => ({ ...p, structures: { ...p.structures, [data.structure]: data.level } })), data),
   stars_discovered: (u, { stars }) => ({ ...u, stars: mergeStars(u.stars, stars) }),
   probe_sent: (u, { probe }) => ({ ...u, probes: [...u.probes.filter((p) => p.process !== probe.process), probe] }),
   probe_arrived: (u, { star }) => ({

@@ -5,7 +5,7 @@ import { dragon, DRAGON_BOX, serpent, SERPENT_BOX } from "./beasts.js";
 import { fixed, polar } from "./geometry.js";
 
 const KINDS = {
-  dragon: { draw: dragon, box: DRAGON_BOX, least: 64, most: 96, radius: 60, reach: 34, grain: 8 },
+  dragon: { draw: dragon, box: DRAGON_BOX, least: 62, most: 84, radius: 61, reach: 34, grain: 8 },
   serpent: { draw: serpent, box: SERPENT_BOX, least: 46, most: 64, radius: 72, reach: 25, grain: 9 },
 };
 
@@ -33,7 +33,7 @@ export function placeBeasts(stars) {
 /** The words on an arc near the rim, upright in either half. */
 function motto(angle) {
   const upper = angle < 90 || angle > 270;
-  const r = upper ? 97 : 101.5;
+  const r = upper ? 98.5 : 102.5;
   const [from, to] = upper ? [angle - 40, angle + 40] : [angle + 40, angle - 40];
   const [a, b] = [polar(from, r), polar(to, r)];
   return `M${a.map(fixed)}A${r} ${r} 0 0 ${upper ? 1 : 0} ${b.map(fixed)}`;

@@ -1,6 +1,6 @@
 /* What stands on the planet, what its next level costs, and the order to build it. */
 
-import { html } from "../vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { brief, STRUCTURES, structureName, whole } from "../format.js";
 import * as game from "../game.js";
 import { affordableIn, missing } from "../growth.js";
@@ -8,11 +8,9 @@ import { useNow, useOrder } from "../hooks.js";
 import { Icon } from "../icons.js";
 
 const QUEUE_MOST = 5;
-const needed = (needs) => (STRUCTURES[needs] ? `Needs ${/^[aeio]/.test(needs) ? "an" : "a"} ${structureName(needs).toLowerCase()} first.` : needs);
-
 /** Why this cannot be built now, as a sentence, or null. */
 function obstacle(offer, planet, now) {
-  if (!offer.unlocked) return needed(offer.needs ?? "Not yet within reach.");
+  if (!offer.unlocked) return offer.needs ? `Needs ${offer.needs} first.` : "Not yet within reach.";
   if (planet.queue.length >= QUEUE_MOST) return `${QUEUE_MOST} are under way or waiting; that is all the builders can hold.`;
   const lack = missing(planet.resources, offer, now);
   if (!lack) return null;
@@ -25,17 +23,23 @@ function obstacle(offer, planet, now) {
 
 export function Works({ universe, planet }) {
   const now = useNow(universe.pace > 1 ? 250 : 1000);
+  const [renaming, setRenaming] = useState(false);
   return html`
     <section class="note works" aria-labelledby="works-title">
-      <h2 id="works-title"><span>The works on <span class="name" data-testid="planet-name">${planet.name}</span></span></h2>
-      <ul>${planet.offers.map((offer) => html`<${Work} key=${offer.structure} offer=${offer} planet=${planet} why=${obstacle(offer, planet, now)} />`)}</ul>
+      <h2 id="works-title"><span>The works on <span class="name" data-testid="planet-name">${planet.name}</span></span>
+        <button class="quiet rename" aria-expanded=${renaming ? "true" : "false"} data-testid="rename" onClick=${() => setRenaming(!renaming)}>rename</button></h2>
+      ${renaming && html`<${Rename} planet=${planet} done=${() => setRenaming(false)} />`}
+      <ul>${Object.keys(STRUCTURES).map((structure) => {
+        const offer = planet.offers.find((o) => o.structure === structure);
+        return html`<${Work} key=${structure} structure=${structure} offer=${offer} planet=${planet} why=${offer && obstacle(offer, planet, now)} />`;
+      })}</ul>
     </section>
   `;
 }
 
-function Work({ offer, planet, why }) {
-  const [build, busy, complaint] = useOrder(() => game.build(planet.planet, offer.structure));
-  const { structure } = offer;
+/** `offer` is missing for what is as high as it goes. */
+function Work({ structure, offer, planet, why }) {
+  const [build, busy, complaint] = useOrder(() => game.build(planet.planet, structure));
   const level = planet.structures[structure] ?? 0;
   const reason = `why-${structure}`;
   return html`
@@ -43,16 +47,41 @@ function Work({ offer, planet, why }) {
       <${Icon} of=${structure} size="30" />
       <div class="work-text">
         <p class="work-name"><span class="name">${structureName(structure)}</span> <span class="level">${level ? `level ${level}` : "unbuilt"}</span></p>
-        <p class="price">
-          <${Cost} of="metal" n=${offer.metal} /><${Cost} of="crystal" n=${offer.crystal} /><span class="takes">${brief(offer.seconds * 1000)}</span>
-        </p>
+        <p class="price">${offer
+          ? html`<${Cost} of="metal" n=${offer.metal} /><${Cost} of="crystal" n=${offer.crystal} /><span class="takes">${brief(offer.seconds * 1000)}</span>`
+          : "As high as it can be built."}</p>
         ${complaint ? html`<p class="complaint" role="alert">${complaint}</p>` : why && html`<p class="why" id=${reason}>${why}</p>`}
       </div>
-      <button
+      ${offer && html`<button
         class="build" data-testid=${`build-${structure}`} disabled=${busy || !!why} aria-describedby=${why ? reason : null}
-        aria-label=${`Build ${structureName(structure).toLowerCase()} level ${offer.level}`} title=${STRUCTURES[structure]?.use} onClick=${() => build()}
-      >${level ? html`Raise <span class="to">to ${offer.level}</span>` : "Build"}</button>
+        aria-label=${`Build ${structureName(structure).toLowerCase()} level ${offer.level}`} title=${STRUCTURES[structure].use} onClick=${() => build()}
+      >${offer.level > 1 ? html`Raise <span class="to">to ${offer.level}</span>` : "Build"}</button>`}
     </li>
+  `;
+}
+
+function Rename({ planet, done }) {
+  const field = useRef(null);
+  useEffect(() => {
+    field.current.value = planet.name;
+    field.current.select();
+  }, []);
+  const [rename, busy, complaint] = useOrder(async (name) => {
+    const trouble = await game.renamePlanet(planet.planet, name);
+    if (!trouble) done();
+    return trouble;
+  });
+  const submit = (event) => {
+    event.preventDefault();
+    rename(new FormData(event.target).get("name"));
+  };
+  return html`
+    <form class="renaming" onSubmit=${submit}>
+      <label class="unseen-label" for="planet-rename">The planet's new name</label>
+      <input id="planet-rename" name="name" required maxlength="40" autocomplete="off" ref=${field} />
+      <button class="plain" disabled=${busy}>Rename</button>
+      ${complaint && html`<p class="complaint" role="alert">${complaint}</p>`}
+    </form>
   `;
 }
 
