@@ -27,6 +27,7 @@ from starwire.protocol import BUILT_IN
 Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)
 Authenticate = Callable[[str], Awaitable[Identity]]
+Submit = Callable[[str, kinds.Command, str | None], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,22 @@ class App(Module):
         self.routes = tuple(routes)
         self.static = static
         self.modules: list[Module] = []
+        self.submitter: Submit | None = None
+        """How a running server takes commands from its own side; set by the server."""
+
+    async def submit(self, player: str, order: kinds.Command, *, id: str | None = None) -> Any:
+        """Execute a command from the server's side (a web hook, cron) and return its decoded result.
+
+        The same ``id`` within 24 hours gives the stored result again; the effect happens once.
+
+        Raises:
+            Rejected: the game refuses.
+            Refused: the framework refuses, for example ``overloaded`` or ``internal``.
+            ConfigurationError: no server runs this app in this OS process.
+        """
+        if self.submitter is None:
+            raise ConfigurationError(f"{self.name}: app.submit works in the OS process that serves the app")
+        return await self.submitter(player, order, id)
 
     def include(self, module: Module) -> None:
         """Join a module's handlers."""

@@ -10,6 +10,7 @@ Next hop: ``gateway/connection.py`` decides what a frame means for its connectio
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -210,6 +211,11 @@ def _sentence(text: str) -> str:
         return f"{found['path'].lstrip('.') or 'args'}: {found['what']}."
     field = _FIELD.search(text)
     return f"{field['field']}: {text}." if field else f"args: {text}."
+
+
+def digest(name: str, args: bytes) -> bytes:
+    """What tells two commands under one id apart: blake2b of the name and the canonical arguments."""
+    return hashlib.blake2b(b"%b\n%b" % (name.encode(), args), digest_size=16).digest()
 
 
 def ok_reply(

@@ -13,7 +13,11 @@ import msgspec
 
 from starwire import kinds
 from starwire.app import Module
+from starwire.batch import Command
 from starwire.errors import Rejected
+from starwire.identity import Identity
+from starwire.process import partition_of
+from starwire.protocol import encode
 from starwire.transaction import Transaction
 
 INTERNAL = "starwire:internal"
@@ -106,3 +110,18 @@ def heartbeat(tx: Transaction, player: str, order: Heartbeat) -> Nothing:
 @module.process
 def beat(tx: Transaction, job: Beat) -> None:
     """Nothing to do: completing is the proof."""
+
+
+def internal(order: kinds.Command, *, player: str, partitions: int) -> Command:
+    """A command of the server's own, ready to be submitted; nothing is stored of its reply."""
+    key = order.key(player)
+    return Command(
+        player=player,
+        id=None,
+        name=kinds.wire_name(type(order)),
+        args=encode(order),
+        digest=b"",
+        key=key,
+        partition=partition_of(key, partitions),
+        identity=Identity(player, claims={INTERNAL: True}),
+    )

@@ -11,130 +11,31 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection
 
 from starwire import telemetry
-from starwire.app import ViewKind
-from starwire.batch import Command, Event, Outcome
-from starwire.broker import Deliver
+from starwire.app import Registry, ViewKind
+from starwire.batch import Command, Outcome
 from starwire.clock import Clock
 from starwire.engine import Answer
+from starwire.engines.memory import MemoryBroker
+from starwire.engines.threads import Job, Threads, WriterThread
 from starwire.errors import Refused, Rejected
 from starwire.executor import Executor
 from starwire.identity import Identity
 from starwire.limits import Limits
 from starwire.protocol import error_reply
 from starwire.scheduler import Scheduler, Timer
-from starwire.store.database import Database
+from starwire.store.database import Database, read_facts
 from starwire.store.reads import Reads, StoredEvent
 from starwire.stream import Position
 
 log = structlog.get_logger("starwire.engine")
 
 T = TypeVar("T")
-Job = Callable[[], None]
-
-
-class MemoryBroker:
-    """Carries events within one OS process: in order, and never losing one."""
-
-    def __init__(self) -> None:
-        self._deliver: list[Deliver] = []
-        self._streams: dict[str, int] = {}
-
-    def attach(self, deliver: Deliver) -> None:
-        """Give events of subscribed streams to ``deliver``."""
-        self._deliver.append(deliver)
-
-    def subscribe(self, stream: str) -> None:
-        """Hear a stream."""
-        self._streams[stream] = self._streams.get(stream, 0) + 1
-
-    def unsubscribe(self, stream: str) -> None:
-        """Hear it no longer."""
-        count = self._streams.get(stream, 0) - 1
-        if count > 0:
-            self._streams[stream] = count
-        else:
-            self._streams.pop(stream, None)
-
-    def publish(self, events: Sequence[Event]) -> None:
-        """Hand over what was committed."""
-        heard = [event for event in events if event.stream in self._streams]
-        if heard:
-            for deliver in self._deliver:
-                deliver(heard)
-
-
-class Threads(Protocol):
-    """Where the engine's blocking work runs: threads in a server, inline in the test kit."""
-
-    def start(self, work: Callable[[], bool]) -> None:
-        """Call ``work`` whenever ``wake`` was called, for as long as it returns True."""
-        ...
-
-    def wake(self) -> None:
-        """There is work for the writer."""
-        ...
-
-    def stop(self) -> None:
-        """End the writer when it has nothing left to do."""
-        ...
-
-    def read(self, job: Job) -> None:
-        """Run a read beside the writer."""
-        ...
-
-
-class WriterThread:
-    """One thread that writes, and a few that read."""
-
-    def __init__(self, readers: int) -> None:
-        self._condition = threading.Condition()
-        self._awake = False
-        self._stopping = False
-        self._thread: threading.Thread | None = None
-        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="starwire-reader")
-
-    def start(self, work: Callable[[], bool]) -> None:
-        """Begin."""
-
-        def run() -> None:
-            while True:
-                with self._condition:
-                    while not self._awake and not self._stopping:
-                        self._condition.wait()
-                    if not self._awake and self._stopping:
-                        return
-                    self._awake = False
-                while work():
-                    pass
-
-        self._thread = threading.Thread(target=run, name="starwire-writer", daemon=True)
-        self._thread.start()
-
-    def wake(self) -> None:
-        """There is work for the writer."""
-        with self._condition:
-            self._awake = True
-            self._condition.notify()
-
-    def stop(self) -> None:
-        """End the writer when it has nothing left to do, then the readers."""
-        with self._condition:
-            self._stopping = True
-            self._condition.notify()
-        if self._thread is not None:
-            self._thread.join()
-        self._readers.shutdown()
-
-    def read(self, job: Job) -> None:
-        """Run a read beside the writer."""
-        self._readers.submit(job)
 
 
 class EmbeddedEngine:
@@ -347,3 +248,45 @@ def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -
         future.set_exception(error)
     else:
         future.set_result(result)
+
+
+def open_embedded(
+    registry: Registry,
+    database: Database,
+    clock: Clock,
+    limits: Limits,
+    *,
+    partitions: int,
+    seed: str | None = None,
+    threads: Threads | None = None,
+    call_later: Callable[[float, Job], Timer] | None = None,
+) -> EmbeddedEngine:
+    """The engine on a database whose tables exist already.
+
+    Args:
+        registry: what the app declares.
+        database: SQLite.
+        clock: what time it is.
+        limits: the bounds.
+        partitions: their number; must be the one that the database was made with.
+        seed: of all randomness, when the database is made now; random when None.
+        threads: where blocking work runs; a writer's thread and readers' threads when None.
+        call_later: the scheduler's timer; the event loop's when None.
+
+    Raises:
+        ConfigurationError: the database was made with another number of partitions.
+    """
+    with database.write.begin() as connection:
+        facts = read_facts(connection, partitions=partitions, seed=seed)
+    executor = Executor(registry, database, clock, limits, seed=facts.seed, partitions=partitions)
+    reads = Reads(registry, database, clock, epoch=facts.epoch, result_bytes=limits.result_bytes)
+    return EmbeddedEngine(
+        executor,
+        reads,
+        database,
+        clock,
+        limits,
+        partitions=partitions,
+        threads=threads,
+        call_later=call_later,
+    )

@@ -116,18 +116,30 @@ class Hub:
             if session.writable and session.connection.phase is Phase.OPEN:
                 session.write(framed)
 
-    async def drain(self, reason: str) -> None:
-        """Say goodbye to everyone, in batches, each with a time of its own to come back."""
+    async def drain(self, reason: str, seconds: float) -> None:
+        """Say goodbye to everyone, in batches, each with a time of its own to come back.
+
+        Commands that were taken are answered first, for ``seconds`` at most.
+        """
         self.closing = True
-        spread = self.limits.reconnect_seconds
         sessions = list(self.sessions)
         for start in range(0, len(sessions), self.limits.drain_batch):
-            for session in sessions[start : start + self.limits.drain_batch]:
+            batch = sessions[start : start + self.limits.drain_batch]
+            for session in batch:
                 if session.connection.phase is Phase.OPEN:
-                    after = round(random.uniform(0.2, 1) * spread, 2)
-                    session.send(encode(Goodbye(reason, after)))
+                    after = self.limits.reconnect_seconds * (0.2 + 0.8 * random.random())  # noqa: S311 - jitter
+                    session.send(encode(Goodbye(reason, round(after, 2))))
+            await self._answered(batch, seconds)
+            for session in batch:
                 session.close(1012, reason)
-            await asyncio.sleep(0)
+
+    async def _answered(self, sessions: list[Session], seconds: float) -> None:
+        """Wait until nothing that these sessions asked is unanswered."""
+        deadline = self.clock.monotonic() + seconds
+        while any(s.connection.in_flight > 0 for s in sessions if s in self.sessions):
+            if self.clock.monotonic() > deadline:
+                return
+            await asyncio.sleep(0.01)
 
     # Hello and refresh
 

@@ -7,7 +7,6 @@ slow reader costs a few numbers, and loses nothing.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -20,7 +19,7 @@ from starwire.errors import Refused
 from starwire.gateway.connection import Close, Connection, Echo, Forward, Greet, Phase, Renew, Send
 from starwire.identity import Identity
 from starwire.process import partition_of
-from starwire.protocol import ClientFrame, Status, decode_args, encode, error_reply, ok_reply
+from starwire.protocol import ClientFrame, Status, decode_args, digest, encode, error_reply, ok_reply
 from starwire.system import INTERNAL
 
 if TYPE_CHECKING:
@@ -249,7 +248,7 @@ class Session:
                 id=frame.id,
                 name=kind.name,
                 args=args,
-                digest=hashlib.blake2b(args, digest_size=16, key=kind.name.encode()[:64]).digest(),
+                digest=digest(kind.name, args),
                 key=key,
                 partition=partition_of(key, hub.engine.partitions),
                 identity=identity,

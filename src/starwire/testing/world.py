@@ -19,9 +19,8 @@ import msgspec
 from starwire import system
 from starwire.app import App
 from starwire.clock import MICROSECOND, ManualClock, to_datetime
-from starwire.engines.embedded import EmbeddedEngine
+from starwire.engines.embedded import open_embedded
 from starwire.errors import Unauthenticated
-from starwire.executor import Executor
 from starwire.gateway.hub import Hub
 from starwire.gateway.session import Session
 from starwire.identity import Identity
@@ -29,8 +28,7 @@ from starwire.limits import Limits
 from starwire.protocol import ErrorBody
 from starwire.scheduler import Timer
 from starwire.store import tables
-from starwire.store.database import open_sqlite, read_facts
-from starwire.store.reads import Reads
+from starwire.store.database import open_sqlite
 
 START = datetime.fromisoformat("2030-01-01T00:00:00+00:00")
 OPERATOR = "operator"
@@ -240,25 +238,18 @@ class World:
             tables.metadata.create_all(connection)
             if registry.tables is not None:
                 registry.tables.create_all(connection)
-            facts = read_facts(connection, partitions=16, seed=str(self.seed))
-        executor = Executor(
-            registry, database, self.clock, self._limits, seed=facts.seed, partitions=facts.partitions
-        )
-        reads = Reads(
-            registry, database, self.clock, epoch=facts.epoch, result_bytes=self._limits.result_bytes
-        )
         self.database = database
-        self.epoch = facts.epoch
-        self.engine = EmbeddedEngine(
-            executor,
-            reads,
+        self.engine = open_embedded(
+            registry,
             database,
             self.clock,
             self._limits,
-            partitions=facts.partitions,
+            partitions=16,
+            seed=str(self.seed),
             threads=_Inline(),
             call_later=_no_timer,
         )
+        self.epoch = self.engine.epoch
         self.hub = Hub(registry, self.engine, self.clock, self._limits, _by_name, wrap=lambda frame: frame)
         self._loop.run_until_complete(self.engine.start())
         self.call(lambda: None)

@@ -1,0 +1,306 @@
+"""The wiring: everything a server is made of, constructed here, in order. Importing this has no effects.
+
+``Server`` is one OS process on the embedded engine: database, executor, engine, hub, accounts, HTTP, and the
+background duties. ``serve`` runs it until a signal. Stopping is orderly: no new connections, goodbye to those
+that are open, taken commands answered, then the engine; a second signal ends at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import structlog
+import uvicorn
+from websockets.datastructures import Headers
+
+from starwire import kinds, system
+from starwire.app import App
+from starwire.beat import Beat
+from starwire.clock import Clock, SystemClock
+from starwire.config import Settings
+from starwire.engines.embedded import open_embedded
+from starwire.errors import ConfigurationError, Refused, Rejected
+from starwire.gateway.accounts import Accounts
+from starwire.gateway.auth import Authenticator
+from starwire.gateway.http import build_http
+from starwire.gateway.hub import Hub
+from starwire.gateway.origin import is_allowed
+from starwire.gateway.passwords import Passwords
+from starwire.gateway.sessions import RefreshTokens
+from starwire.gateway.tokens import Tokens, load_secret
+from starwire.gateway.websocket import serving, wrap
+from starwire.protocol import ErrorBody, digest, encode
+from starwire.store.database import open_sqlite
+from starwire.store.migrate import upgrade
+from starwire.store.pruner import prune
+
+log = structlog.get_logger("starwire.server")
+
+CHECK_SECONDS = 1.0
+
+
+class Uvicorn(uvicorn.Server):
+    """uvicorn, with signals and a stop of our own.
+
+    The first signal drains; a second one ends the OS process at once. ``serve`` returns instead of raising the
+    signal again, so that a server that has stopped in order exits with 0.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._drain = drain
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Handle SIGINT and SIGTERM on the loop while serving."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        try:
+            for each in signals:
+                loop.add_signal_handler(each, self._signalled, each)
+        except (RuntimeError, ValueError):  # not the main thread: whoever runs us there stops us
+            yield
+            return
+        try:
+            yield
+        finally:
+            for each in signals:
+                loop.remove_signal_handler(each)
+
+    def _signalled(self, number: int) -> None:
+        if self.should_exit:
+            os._exit(128 + number)
+        log.info("stopping", signal=signal.Signals(number).name)
+        self.should_exit = True
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Let nobody in, say goodbye, then uvicorn's own stop."""
+        for server in self.servers:
+            server.close()
+        await self._drain()
+        await super().shutdown(sockets)
+
+
+class Server:
+    """One OS process on the embedded engine.
+
+    Raises:
+        ConfigurationError: a setting, the app, the data folder or the database is not usable.
+    """
+
+    def __init__(self, app: App, settings: Settings, *, clock: Clock | None = None) -> None:
+        self.app = app
+        self.settings = settings
+        self.limits = settings.limits
+        self.clock = clock or SystemClock()
+        self.name = secrets.token_hex(4)
+        self.registry = app.registry(system.module)
+        self._lock = lock_data_folder(settings.data)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.database = open_sqlite(settings.data / "starwire.db", readers=self.limits.view_threads)
+        upgrade(self.database, app, dev=settings.dev)
+        self.engine = open_embedded(
+            self.registry, self.database, self.clock, self.limits, partitions=settings.partitions
+        )
+        self.passwords = Passwords(self.limits)
+        self.accounts: Accounts | None = None
+        authenticate = app.auth
+        if authenticate is None:
+            secret = load_secret(settings.data)
+            tokens = Tokens(secret, self.clock, access_seconds=self.limits.access_seconds)
+            authenticate = Authenticator(tokens, self.engine)
+            self.accounts = Accounts(
+                self.engine,
+                tokens=tokens,
+                refresh_tokens=RefreshTokens(secret),
+                passwords=self.passwords,
+                clock=self.clock,
+                limits=self.limits,
+            )
+        self.hub = Hub(self.registry, self.engine, self.clock, self.limits, authenticate, wrap=wrap)
+        self.beat = Beat(self.engine, self.hub, self.clock, self.limits, gateway=self.name)
+        self.uvicorn = Uvicorn(self._uvicorn_config(), self._drain)
+        app.submitter = self._submit
+
+    def _uvicorn_config(self) -> uvicorn.Config:
+        settings = self.settings
+        http = build_http(
+            self.app,
+            self.registry,
+            self.accounts,
+            limits=self.limits,
+            ready=self.beat.ready,
+            origins=settings.origins,
+            trusted_proxies=settings.trusted_proxies,
+            dev=settings.dev,
+            lifespan=self._lifespan,
+        )
+        return uvicorn.Config(
+            http,
+            host=settings.host,
+            port=settings.port,
+            http="httptools",
+            ws=serving(self.limits, self.hub.open, allows=self._allows, address_of=self._address_of),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies) or None,
+            timeout_graceful_shutdown=int(self.limits.drain_seconds),
+            lifespan="on",
+        )
+
+    async def serve(self) -> None:
+        """Serve until a signal, or until ``stop`` is called."""
+        await self.uvicorn.serve()
+
+    def stop(self) -> None:
+        """Stop in order, as SIGTERM does."""
+        self.uvicorn.should_exit = True
+
+    @property
+    def url(self) -> str:
+        """Where the server is reached."""
+        host = self.settings.host
+        shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - all addresses, shown as one
+        return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; it differs from the setting when that is 0."""
+        for server in getattr(self.uvicorn, "servers", []):
+            for sock in server.sockets:
+                return int(sock.getsockname()[1])
+        return self.settings.port
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: object) -> AsyncIterator[None]:
+        await self.engine.start()
+        self._every(CHECK_SECONDS, self._check)
+        self._every(self.limits.beat_seconds, self._beat)
+        self._every(self.limits.prune_seconds, self._prune)
+        try:
+            yield
+        finally:
+            self.app.submitter = None
+            for task in self._tasks:
+                task.cancel()
+            await self.engine.stop()
+            self.passwords.close()
+            with contextlib.suppress(FileNotFoundError):
+                (self.settings.data / "server.json").unlink()
+            self._lock.close()
+
+    def _every(self, seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
+        async def run() -> None:
+            while True:
+                try:
+                    await duty()
+                except Exception:
+                    log.exception("duty_failed", duty=duty.__name__)
+                await asyncio.sleep(seconds)
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._tasks.add(task)
+
+    async def _check(self) -> None:
+        self.hub.check()
+
+    async def _beat(self) -> None:
+        self.beat.run_once()
+
+    async def _prune(self) -> None:
+        while await self.engine.write(lambda connection: prune(connection, self.clock.now(), self.limits)):
+            await asyncio.sleep(0)
+
+    async def _drain(self) -> None:
+        await self.hub.drain("restart", self.limits.drain_seconds)
+
+    def _allows(self, headers: Headers, tls: bool) -> bool:
+        scheme = "https" if tls or headers.get("X-Forwarded-Proto") == "https" else "http"
+        return is_allowed(
+            headers.get("Origin"),
+            scheme=scheme,
+            host=headers.get("Host", ""),
+            allowlist=self.settings.origins,
+        )
+
+    def _address_of(self, peer: str, headers: Headers) -> str:
+        forwarded = headers.get("X-Forwarded-For")
+        if forwarded and peer in self.settings.trusted_proxies:
+            return forwarded.rpartition(",")[2].strip()
+        return peer
+
+    async def _submit(self, player: str, order: kinds.Command, id: str | None) -> Any:
+        command = system.internal(order, player=player, partitions=self.engine.partitions)
+        if id is not None:
+            command = msgspec.structs.replace(command, id=id, digest=digest(command.name, command.args))
+        answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.engine.submit(command, answered.set_result)
+        reply = msgspec.json.decode(await answered)
+        if reply["ok"]:
+            return reply["result"]
+        error = msgspec.convert(reply["error"], ErrorBody)
+        details = error.details if isinstance(error.details, dict) else {}
+        if isinstance(error.reason, str):
+            raise Rejected(error.reason, error.message, **details)
+        raise Refused(error.code, error.message, **details)
+
+
+def lock_data_folder(data: Path) -> IO[str]:
+    """Take the data folder for this OS process, making it with permissions for its user only.
+
+    Raises:
+        ConfigurationError: another server has it, or it cannot be written.
+    """
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (data / "lock").open("a+")
+    except OSError as error:
+        raise ConfigurationError(f"STARWIRE_DATA: {data} cannot be used: {error.strerror}") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip()
+        file.close()
+        raise ConfigurationError(
+            f"STARWIRE_DATA: {data} is in use by another server (OS process {holder or 'unknown'});"
+            " stop that one, or name another folder"
+        ) from None
+    file.seek(0)
+    file.truncate()
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+async def serve(app: App, settings: Settings, *, started: Callable[[Server], None]) -> None:
+    """Run a server until a signal; ``started`` is called when it listens.
+
+    Raises:
+        ConfigurationError: a setting, the app, the data folder or the database is not usable.
+    """
+    server = Server(app, settings)
+
+    async def announce() -> None:
+        while not server.uvicorn.started:
+            await asyncio.sleep(0.01)
+        facts = {"url": server.url, "pid": os.getpid()}
+        (settings.data / "server.json").write_bytes(encode(facts))
+        started(server)
+
+    task = asyncio.get_running_loop().create_task(announce())
+    try:
+        await server.serve()
+    finally:
+        task.cancel()
