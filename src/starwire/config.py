@@ -1,4 +1,4 @@
-"""Settings: ``STARWIRE_…`` in the environment, overridden by the command line, checked before anything starts.
+"""Settings: ``STARWIRE_…`` in the environment, overridden by the command line, checked before all else.
 
 Every mistake is a ``ConfigurationError`` of one line: the setting, what it was, and what would be right.
 Every bound of ``limits.py`` is a setting too, ``STARWIRE_<ITS NAME>``.
