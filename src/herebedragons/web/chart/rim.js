@@ -59,17 +59,26 @@ export function net(reach) {
 /** A river of small dots across the sky. */
 export function milkyWay() {
   const random = seeded(1660);
-  let dots = "";
-  for (let i = 0; i < 900; i++) {
+  let [small, large] = ["", ""];
+  for (let i = 0; i < 1300; i++) {
     const along = (random() * 2 - 1) * 112;
     const across = (random() + random() + random() - 1.5) * 30 * (1 + 0.25 * Math.sin(along / 17));
     const x = along * 0.83 - across * 0.55 + Math.sin(along / 30) * 6;
     const y = along * 0.55 + across * 0.83 + 8;
-    if (Math.hypot(x, y) > RIM.sky - 1) continue;
-    const r = random() < 0.08 ? 0.26 : 0.13;
-    dots += `M${fixed(x - r)} ${fixed(y)}h${r * 2}`;
+    if (Math.hypot(x, y) > RIM.sky - 4) continue;
+    const dot = `M${fixed(x)} ${fixed(y)}h.01`;
+    if (random() < 0.08) large += dot;
+    else small += dot;
   }
-  return `<path class="milk" d="${dots}"/>`;
+  return `<path class="milk" d="${small}"/><path class="milk large" d="${large}"/>`;
+}
+
+/** The sky darkens towards the rim, by the burin: short lines, longer and shorter. */
+function shading() {
+  const random = seeded(1687);
+  let lines = "";
+  for (let d = 0; d < 720; d++) lines += tick(d / 2, RIM.sky, RIM.sky - (d % 2 ? 1 : 2.2) - random() * 1.6);
+  return `<path class="shading" d="${lines}"/>`;
 }
 
 export function rim() {
@@ -77,6 +86,6 @@ export function rim() {
     `<circle class="sky" r="${RIM.sky}"/>` +
     circle(RIM.sky, "hair") + circle(RIM.inner, "cut") + circle(RIM.scale, "fine") + circle(RIM.scale + 1.2, "fine") +
     circle(RIM.words - 1.2, "hair") + circle(RIM.outer, "fine") + circle(RIM.outer + 1.4, "cut heavy") + circle(RIM.edge, "hair") +
-    graduation() + winds()
+    shading() + graduation() + winds()
   );
 }

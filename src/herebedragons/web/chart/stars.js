@@ -51,7 +51,7 @@ export function namePlaces(stars, unit, first = [], fontPx = 12.5) {
   const order = [...stars].sort((a, b) => first.includes(b.star) - first.includes(a.star) || a.magnitude - b.magnitude);
   for (const star of order) {
     const [w, h] = [star.name.length * fontPx * 0.56 * unit, fontPx * unit];
-    const gap = size(star.magnitude) + 2.5 * unit + (star.home ? 8 : 0);
+    const gap = size(star.magnitude) + 3 * unit + (star.home ? 8 : star.probed ? 1.4 : 0);
     const tries = [
       [star.x + gap, star.y + h * 0.32, "start", star.x + gap, star.y - h * 0.6],
       [star.x - gap, star.y + h * 0.32, "end", star.x - gap - w, star.y - h * 0.6],

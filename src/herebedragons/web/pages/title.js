@@ -9,7 +9,7 @@ import { useOrder } from "../hooks.js";
 import * as session from "../session.js";
 import { useStore } from "../store.js";
 
-const BEAST = "scale(.46) translate(-228 -138)";
+const BEAST = "scale(.49) translate(-228 -138)";
 const constellation = DRACO.map(([x, y, magnitude, letter], i) => {
   const { lit, shade, edge, r } = cutStar(magnitude - 1.6);
   const star = `<g class="twinkle t${i % 7}"><path class="lit" d="${lit}"/><path class="shade" d="${shade}"/><path class="edge" d="${edge}"/></g>`;
