@@ -126,7 +126,7 @@ class Settings:
     @property
     def sqlite(self) -> Path:
         """The embedded engine's database."""
-        return self.data / "starwire.sqlite3"
+        return self.data / "starwire.db"
 
     @property
     def server_file(self) -> Path:

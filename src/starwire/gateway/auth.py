@@ -9,14 +9,11 @@ import asyncio
 
 import structlog
 
-from starwire.batch import Command
 from starwire.engine import Engine
 from starwire.errors import Refused
 from starwire.gateway.tokens import InvalidToken, Tokens
 from starwire.identity import Identity
-from starwire.process import partition_of
-from starwire.protocol import encode
-from starwire.system import INTERNAL, RevokeSession
+from starwire.system import RevokeSession, internal
 
 log = structlog.get_logger("starwire.auth")
 
@@ -48,17 +45,7 @@ async def revoke_session(engine: Engine, player: str, session: str) -> None:
     Call it after the session is deleted. A full queue is tried again a few times; should it stay full, the
     connections live until their access token expires, which they are checked for anyway.
     """
-    key = f"player:{player}"
-    command = Command(
-        player=player,
-        id=None,
-        name="revoke_session",
-        args=encode(RevokeSession(session)),
-        digest=b"",
-        key=key,
-        partition=partition_of(key, engine.partitions),
-        identity=Identity(player, claims={INTERNAL: True}),
-    )
+    command = internal(RevokeSession(session), player=player, partitions=engine.partitions)
     for _ in range(REVOCATION_TRIES):
         answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         try:

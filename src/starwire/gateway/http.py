@@ -18,6 +18,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Lifespan
 
 from starwire import telemetry
 from starwire.app import App, Registry
@@ -80,6 +81,7 @@ def build_http(
     journeys: Journeys = list,
     origins: Collection[str] = (),
     dev: bool = False,
+    lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
     """The HTTP side of a server.
 
@@ -91,6 +93,7 @@ def build_http(
         journeys: the latest commands' journeys, for ``/dev/journeys``.
         origins: other origins whose pages may use ``/auth``; the socket has the same list.
         dev: serve ``/dev``.
+        lifespan: what runs around the serving.
 
     Raises:
         ConfigurationError: ``App.static`` is no folder with an ``index.html``.
@@ -110,6 +113,7 @@ def build_http(
     return Starlette(
         routes=routes,
         middleware=[Middleware(SecurityHeaders)],
+        lifespan=lifespan,
         exception_handlers={Refused: on_refused, HTTPException: on_http_error, Exception: on_failure},
     )
 
