@@ -217,7 +217,7 @@ def adopt(database: Database, app: App) -> None:
 def _transaction(database: Database) -> Iterator[Connection]:
     """A transaction of the writer in which SQLite may rebuild tables that others refer to."""
     with database.write.connect() as connection:
-        sqlite = database.dialect.name == "sqlite"
+        sqlite = database.statements.dialect.name == "sqlite"
         raw: Any = connection.connection.dbapi_connection
         if sqlite:
             raw.execute("PRAGMA foreign_keys=OFF")  # only has an effect outside a transaction
