@@ -115,7 +115,7 @@ class Executor:
         return outcome
 
     def _open(self, connection: Connection, partitions: Sequence[int]) -> Batch:
-        work = Work(connection, self._database.dialect)
+        work = Work(connection, self._database.statements)
         rows = work.take_partitions(partitions)
         now = max(self._clock.now(), *(row.clock for row in rows))
         return Batch(self._registry, work, rows, now, self._partitions, self._limits)

@@ -137,10 +137,8 @@ class Server:
             self.app,
             self.registry,
             self.accounts,
-            limits=self.limits,
             ready=self.beat.ready,
             origins=settings.origins,
-            trusted_proxies=settings.trusted_proxies,
             dev=settings.dev,
             lifespan=self._lifespan,
         )

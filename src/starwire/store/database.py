@@ -17,6 +17,7 @@ from sqlalchemy.pool import QueuePool
 from starwire.errors import ConfigurationError
 from starwire.store import tables
 from starwire.store.dialect import Dialect, Sqlite
+from starwire.store.statements import Statements
 
 BUSY_MILLISECONDS = 30_000  # a command-line tool may hold the write lock for a moment
 
@@ -27,7 +28,7 @@ class Database:
     def __init__(self, write: Engine, read: Engine, dialect: Dialect) -> None:
         self.write = write
         self.read = read
-        self.dialect = dialect
+        self.statements = Statements(dialect)
 
     def close(self) -> None:
         """Close every connection."""

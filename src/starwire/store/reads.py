@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, func, select
 
 from starwire.app import Registry, ViewKind
 from starwire.clock import Clock, isoformat
@@ -19,9 +19,9 @@ from starwire.process import ProcessRow, State
 from starwire.protocol import decode_args, encode, ok_reply, push_frame
 from starwire.store import tables
 from starwire.store.database import Database
-from starwire.store.dialect import Dialect
 from starwire.store.handler import HandlerConnection
 from starwire.store.queries import Work
+from starwire.store.statements import Statements
 from starwire.stream import Position
 from starwire.transaction import Read
 
@@ -41,17 +41,14 @@ class StoredEvent:
 class Snapshot:
     """The framework's tables in one read transaction. Implements ``transaction.Positions``."""
 
-    def __init__(self, connection: Connection, dialect: Dialect) -> None:
+    def __init__(self, connection: Connection, statements: Statements) -> None:
         self.connection = connection
-        self._dialect = dialect
-        self._work = Work(connection, dialect)
+        self._sql = statements
+        self._work = Work(connection, statements)
 
     def head(self, stream: str) -> int:
         """The stream's last offset; 0 when nothing was ever published."""
-        found = self.connection.scalar(
-            select(tables.stream.c.head).where(tables.stream.c.name == bindparam("name")), {"name": stream}
-        )
-        return found or 0
+        return self.connection.scalar(self._sql.head, {"name": stream}) or 0
 
     def processes_of_key(self, key: str) -> Sequence[ProcessRow]:
         """The live processes of a key."""
@@ -64,26 +61,13 @@ class Snapshot:
     def positions(self, streams: Iterable[str]) -> dict[str, Position]:
         """Where streams stand, in one statement."""
         names = list(streams)
-        c = tables.stream.c
-        statement = select(c.name, c.head, c.pruned).where(self._dialect.is_any(c.name, "names"))
-        found = {
-            name: Position(head, pruned)
-            for name, head, pruned in self.connection.execute(
-                statement, {"names": self._dialect.array(names)}
-            )
-        }
+        rows = self.connection.execute(self._sql.positions, {"names": self._sql.dialect.array(names)})
+        found = {name: Position(head, pruned) for name, head, pruned in rows}
         return {name: found.get(name, Position()) for name in names}
 
     def events(self, stream: str, after: int, limit: int) -> list[StoredEvent]:
         """The events of a stream after an offset, at most ``limit``."""
-        c = tables.event.c
-        statement = (
-            select(c.offset, c.event, c.at, c.data, c.message)
-            .where(c.stream == bindparam("stream"), c.offset > bindparam("after"))
-            .order_by(c.offset)
-            .limit(bindparam("limit"))
-        )
-        rows = self.connection.execute(statement, {"stream": stream, "after": after, "limit": limit})
+        rows = self.connection.execute(self._sql.events, {"stream": stream, "after": after, "limit": limit})
         return [
             StoredEvent(stream, offset, name, push_frame(stream, offset, name, isoformat(at), data, message))
             for offset, name, at, data, message in rows
@@ -115,7 +99,7 @@ class Reads:
         """
         ask = decode_args(kind.decoder, args)
         with self._database.read.begin() as connection:
-            snapshot = Snapshot(connection, self._database.dialect)
+            snapshot = Snapshot(connection, self._database.statements)
             db = HandlerConnection(connection, None)
             read = Read(db, now=self._clock.now(), registry=self._registry, positions=snapshot)
             result = encode(kind.handler(read, identity.sub, ask))
@@ -128,7 +112,7 @@ class Reads:
     def processes(self, identity: Identity, id: str | None) -> bytes:
         """The built-in view ``processes``: what is live on the streams that a player hears."""
         with self._database.read.begin() as connection:
-            snapshot = Snapshot(connection, self._database.dialect)
+            snapshot = Snapshot(connection, self._database.statements)
             streams = snapshot.subscriptions(identity.sub)
             positions = snapshot.positions(streams)
             rows = snapshot.processes_of_streams(streams)
@@ -140,33 +124,25 @@ class Reads:
     def streams_of(self, player: str) -> dict[str, Position]:
         """The streams that a player hears, and where each stands: all of one snapshot."""
         with self._database.read.begin() as connection:
-            snapshot = Snapshot(connection, self._database.dialect)
+            snapshot = Snapshot(connection, self._database.statements)
             return snapshot.positions(snapshot.subscriptions(player))
 
     def positions(self, streams: Sequence[str]) -> dict[str, Position]:
         """Where these streams stand."""
         with self._database.read.begin() as connection:
-            return Snapshot(connection, self._database.dialect).positions(streams)
+            return Snapshot(connection, self._database.statements).positions(streams)
 
     def history(self, wanted: Sequence[tuple[str, int, int]]) -> list[list[StoredEvent]]:
         """For each (stream, after, limit) its events, all of one snapshot."""
         with self._database.read.begin() as connection:
-            snapshot = Snapshot(connection, self._database.dialect)
+            snapshot = Snapshot(connection, self._database.statements)
             return [snapshot.events(*each) for each in wanted]
 
     def session_is_live(self, session: str) -> bool:
         """Whether a login session exists and was not revoked."""
         with self._database.read.begin() as connection:
-            return bool(
-                connection.scalar(
-                    select(func.count())
-                    .select_from(tables.session)
-                    .where(
-                        tables.session.c.id == bindparam("id"), tables.session.c.expires_at > bindparam("now")
-                    ),
-                    {"id": session, "now": self._clock.now()},
-                )
-            )
+            parameters = {"id": session, "now": self._clock.now()}
+            return bool(connection.scalar(self._database.statements.session_is_live, parameters))
 
     def pending_by_kind(self) -> dict[tuple[str, State], int]:
         """How many live processes there are of each kind and state."""

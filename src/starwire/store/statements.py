@@ -1,0 +1,112 @@
+"""Every statement of the executor's path, built once for a dialect.
+
+Building a SQLAlchemy statement costs more than running it on SQLite does, so nothing here is built again for
+a call; lists travel as one parameter, so that each statement is also compiled only once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, insert, select, update
+
+from starwire.process import ProcessRow, State
+from starwire.store import tables
+from starwire.store.dialect import Dialect
+
+ROW_FIELDS = tuple(each.name for each in msgspec.structs.fields(ProcessRow))
+CHANGING = ("state", "attempt", "due_at", "run_at", "remaining")
+
+
+class Statements:
+    """The executor's statements for one dialect; each takes the parameters that its name says."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._partitions()
+        self._processes()
+        self._finishing()
+        self._streams()
+        self._players()
+
+    def _partitions(self) -> None:
+        c = tables.partition.c
+        self.take_partitions = (
+            select(c.id, c.clock, c.last_process)
+            .where(self.dialect.is_any(c.id, "partitions"))
+            .order_by(c.id)
+            .with_for_update()
+        )
+        self.save_partitions = (
+            update(tables.partition)
+            .where(c.id == bindparam("p"))
+            .values(clock=bindparam("new_clock"), last_process=bindparam("counter"))
+        )
+
+    def _processes(self) -> None:
+        c = tables.process.c
+        columns = [c[name] for name in ROW_FIELDS]
+        is_any, awake = self.dialect.is_any, c.state != State.PAUSED
+        in_partitions = is_any(c.partition, "partitions")
+        not_held = ~is_any(c.key, "held")
+
+        def due(*conditions: ColumnElement[bool]) -> Select[Any]:
+            ready = select(*columns).where(*conditions, c.run_at <= bindparam("now"), awake)
+            return ready.order_by(c.run_at, c.id).limit(bindparam("limit"))
+
+        self.due = due(in_partitions)
+        self.due_not_held = due(in_partitions, not_held)
+        self.due_of_key = due(c.key == bindparam("key"))
+        upcoming = select(c.run_at).where(in_partitions, awake).order_by(c.run_at, c.id).limit(1)
+        self.next_due = upcoming
+        self.next_due_not_held = upcoming.where(not_held)
+        self.process = select(*columns).where(c.id == bindparam("id"))
+        self.unique_process = select(*columns).where(
+            c.key == bindparam("key"), c.kind == bindparam("kind"), c.unique_name == bindparam("name")
+        )
+        in_order = select(*columns).order_by(c.due_at, c.id)
+        self.processes_of_key = in_order.where(c.key == bindparam("key"))
+        self.processes_of_streams = in_order.where(is_any(c.stream, "streams"))
+        saved = self.dialect.insert(tables.process)
+        self.save_processes = saved.on_conflict_do_update(
+            index_elements=["id"], set_={name: saved.excluded[name] for name in CHANGING}
+        )
+
+    def _finishing(self) -> None:
+        self.remove_processes = delete(tables.process).where(self.dialect.is_any(tables.process.c.id, "ids"))
+        self.archive = insert(tables.finished)
+
+    def _streams(self) -> None:
+        moved = self.dialect.insert(tables.stream)
+        self.advance_heads = moved.on_conflict_do_update(
+            index_elements=["name"], set_={"head": tables.stream.c.head + moved.excluded.head}
+        ).returning(tables.stream.c.name, tables.stream.c.head)
+        self.add_events = insert(tables.event)
+        c = tables.stream.c
+        self.head = select(c.head).where(c.name == bindparam("name"))
+        self.positions = select(c.name, c.head, c.pruned).where(self.dialect.is_any(c.name, "names"))
+        e = tables.event.c
+        self.events = (
+            select(e.offset, e.event, e.at, e.data, e.message)
+            .where(e.stream == bindparam("stream"), e.offset > bindparam("after"))
+            .order_by(e.offset)
+            .limit(bindparam("limit"))
+        )
+
+    def _players(self) -> None:
+        r = tables.reply.c
+        self.answered = select(r.player, r.id, r.digest, r.frame).where(self.dialect.is_any(r.id, "ids"))
+        self.add_replies = insert(tables.reply)
+        s = tables.subscription.c
+        self.subscriptions = select(s.stream).where(s.player == bindparam("p"))
+        self.add_subscriptions = self.dialect.insert(tables.subscription).on_conflict_do_nothing()
+        self.remove_subscriptions = delete(tables.subscription).where(
+            and_(s.player == bindparam("p"), s.stream == bindparam("s"))
+        )
+        session = tables.session.c
+        self.session_is_live = (
+            select(func.count())
+            .select_from(tables.session)
+            .where(session.id == bindparam("id"), session.expires_at > bindparam("now"))
+        )
