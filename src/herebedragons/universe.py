@@ -195,7 +195,7 @@ def require(universe: UniverseState, planet: PlanetState, price: Price, what: st
         hope = (
             "Only a larger storehouse will ever hold that much."
             if seconds is None
-            else f"There will be enough {words.when(seconds / universe.pace)}."
+            else f"At this rate there will be enough {words.when(seconds / universe.pace)}."
         )
         sentence = f"{words.sentence(what)} needs {need:,} {resource}; you have {int(have):,}. {hope}"
         raise starwire.Rejected(f"not_enough_{resource}", sentence, need=need, have=int(have))
