@@ -111,6 +111,42 @@ test("another epoch makes a finished reading start again", async () => {
   assert.deepEqual(p.log, ["read A", "read B"]);
 });
 
+test("another epoch makes a state be read again even if its streams are gone", async () => {
+  const p = await page();
+  await p.answer("A", { "universe:3": 10 });
+  await p.w.again({ "player:42": 0, all: 0 }, { epoch: "e2" });
+  await p.answer("B", {});
+  assert.deepEqual(p.log, ["read A", "read B"]);
+});
+
+test("a view answered from before a resync is read again", async () => {
+  const p = await page();
+  p.w.socket.say({ type: "resync", stream: "universe:3", offset: 90 });
+  await p.answer("A", { "universe:3": 50 });
+  await p.w.timers.advance(1_000);
+  await p.answer("B", { "universe:3": 90 });
+  assert.deepEqual(p.log, ["read B"]);
+});
+
+test("a resync to an earlier offset, of a database that was put back, drops what was kept from the later one", async () => {
+  const p = await page();
+  p.w.socket.push("universe:3", 11);
+  p.w.socket.say({ type: "resync", stream: "universe:3", offset: 3 });
+  p.w.socket.push("universe:3", 4);
+  await p.answer("A", { "universe:3": 3 });
+  p.w.socket.push("universe:3", 5);
+  assert.deepEqual(p.log, ["read A", "universe:3 4", "universe:3 5"]);
+});
+
+test("a page that closes and connects again gets its states again", async () => {
+  const p = await page();
+  p.w.client.close();
+  await settle();
+  await p.w.open(STREAMS);
+  await p.answer("A", { "universe:3": 10 });
+  assert.deepEqual(p.log, ["read A"]);
+});
+
 test("a grant that comes after the view is joined to it when nothing lies between", async () => {
   const p = await page({ "player:42": 0, all: 0 });
   await p.answer("A", { "universe:3": 4 });

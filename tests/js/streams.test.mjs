@@ -78,6 +78,26 @@ test("the same gap a second time is told as a resync, so that a page cannot reco
   assert.equal(w.client.connection, "open");
 });
 
+test("a stream that was empty and starts late has lost its beginning: that is told at once", async () => {
+  const w = world();
+  await w.open({ "player:42": 0, all: 0 });
+  w.socket.push("player:42", 4);
+  assert.deepEqual(w.seen.resyncs, [{ stream: "player:42", offset: 3 }]);
+  assert.deepEqual(w.seen.pushes, [["player:42", 4]]);
+  assert.equal(w.sockets.length, 1);
+});
+
+test("what a connection that was given up still says is not heard", async () => {
+  const w = world();
+  await w.open({ "player:42": 5, all: 0 });
+  const old = w.socket;
+  old.push("player:42", 7);
+  old.push("player:42", 6);
+  old.drop(4403);
+  assert.deepEqual(w.seen.pushes, []);
+  assert.equal(w.client.connection, "waiting");
+});
+
 test("resync moves the cursor and is told once, though hello and a frame both say it", async () => {
   const w = world({ resume: { epoch: "e1", offsets: { "player:42": 17 } } });
   await w.open({ "player:42": { offset: 1300, recovered: false }, all: 0 });

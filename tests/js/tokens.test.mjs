@@ -132,6 +132,21 @@ test("tokens that another tab renewed are taken from the store instead of being 
   assert.deepEqual(server.asked, []);
 });
 
+test("a token that a registration is just replacing is waited for in the store", async () => {
+  let store = TOKENS;
+  const fetch = async () => answer(409, { error: { code: "rotated", message: "There is a newer one." } });
+  const w = world({ fetch, tokens: async () => store });
+  await w.open();
+  w.socket.drop(4401);
+  await settle();
+  await settle();
+  assert.equal(w.client.connection, "waiting");
+  store = { ...TOKENS, access_token: "access-of-the-account", refresh_token: "refresh-9" };
+  await w.timers.advance(2_000);
+  const hello = await w.welcome();
+  assert.equal(hello.args.token, "access-of-the-account");
+});
+
 test("two tabs that share a lock and a store use each refresh token once", async () => {
   const server = renewing();
   let store = TOKENS;

@@ -52,7 +52,7 @@ export class Cursors {
    */
   welcome({ player, epoch, streams }) {
     const reset = this.epoch !== null && epoch !== this.epoch;
-    const before = reset ? new Map() : this.#offsets;
+    const before = this.#offsets;
     const jumps = [];
     this.epoch = epoch;
     this.#player = `player:${player}`;

@@ -64,8 +64,8 @@ export class AuthError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** Trying the same again cannot help: the credentials themselves were refused. */
+  /** Trying the same again cannot help. `rotated` can be mended: a newer token is about to be in the store. */
   get final() {
-    return this.status >= 400 && this.status < 500 && this.status !== 408 && this.status !== 429;
+    return this.code !== "rotated" && this.status >= 400 && this.status < 500 && this.status !== 408 && this.status !== 429;
   }
 }

@@ -205,7 +205,7 @@ export class AuthError extends Error {
   /** HTTP status; 0: the server could not be reached. */
   readonly status: number;
   readonly retryAfter: number | null;
-  /** The credentials themselves were refused: trying again cannot help. */
+  /** Trying the same again cannot help. */
   readonly final: boolean;
 }
 
