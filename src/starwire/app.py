@@ -98,14 +98,14 @@ class ProcessKind:
             return self.decoder.decode(data)
         if version > current:
             raise ConfigurationError(
-                f"process {self.name}: version {version} is newer than this code's {current}; deploy that code"
+                f"process {self.name}: version {version} is newer than this code's {current}"
             )
         mapping = msgspec.json.decode(data)
         for step in range(version, current):
             upgrade = self.struct.upgrades.get(step)
             if upgrade is None:
                 raise ConfigurationError(
-                    f"process {self.name}: no @{self.struct.__name__}.upgrade({step}) for data of version {step}"
+                    f"process {self.name}: {self.struct.__name__}.upgrade({step}) is missing"
                 )
             mapping = upgrade(mapping)
         return msgspec.convert(mapping, self.struct)
@@ -139,7 +139,7 @@ class Module:
     @overload
     def command(self, /, *, requires: str | None = None) -> Callable[[H], H]: ...
     def command(self, handler: H | None = None, /, *, requires: str | None = None) -> H | Callable[[H], H]:
-        """Declare the handler ``(tx, player, order) -> result`` of the command that ``order`` is annotated with.
+        """Declare the handler ``(tx, player, order) -> result`` of the command ``order`` is annotated with.
 
         ``requires`` names a claim that must be true in the player's token, for example ``"operator"``.
         """
@@ -150,7 +150,7 @@ class Module:
     @overload
     def view(self, /, *, requires: str | None = None) -> Callable[[H], H]: ...
     def view(self, handler: H | None = None, /, *, requires: str | None = None) -> H | Callable[[H], H]:
-        """Declare the handler ``(read, player, ask) -> result`` of the view that ``ask`` is annotated with."""
+        """Declare the handler ``(read, player, ask) -> result`` of the view ``ask`` is annotated with."""
         return _declare(self.declared_views, handler, requires)
 
     def process(self, handler: H, /) -> H:

@@ -17,7 +17,6 @@ from starwire.clock import isoformat
 from starwire.errors import Refused
 from starwire.identity import Identity
 from starwire.lifecycle import Publication
-from starwire.limits import Limits
 from starwire.process import DUE, FINISHED, ProcessRow, partition_of
 from starwire.protocol import encode, error_reply, push_frame
 from starwire.store.queries import EventRow, PartitionRow, StoredReply, Work
@@ -78,7 +77,6 @@ class Batch:
         rows: Sequence[PartitionRow],
         now: int,
         partitions: int,
-        limits: Limits,
     ) -> None:
         self.registry = registry
         self.work = work
@@ -94,7 +92,6 @@ class Batch:
         self.publications: list[Publication] = []
         self.grants: dict[tuple[str, str], bool] = {}
         self.repeats: list[tuple[int, Command, bool]] = []
-        self._limits = limits
         self._rows = {row.id: row for row in rows}
         self._counters = {row.id: row.last_process for row in rows}
         self._stored: dict[int, ProcessRow] = {}
@@ -106,7 +103,7 @@ class Batch:
     # What handlers reach through ``tx``
 
     def new_process_id(self, key: str) -> int:
-        """Ids are a partition's counter times the number of partitions, plus the partition: unique, in order."""
+        """A partition's counter times the number of partitions, plus the partition: unique, in order."""
         partition = partition_of(key, self.partitions)
         self._counters[partition] += 1
         id = self._counters[partition] * self.partitions + partition
@@ -163,7 +160,7 @@ class Batch:
         return None
 
     def change(self, row: ProcessRow) -> None:
-        """Note a process that a handler has started or changed; what is due by now runs in this transaction."""
+        """Note a process that a handler has started or changed; what is due runs in this transaction."""
         self.processes[row.id] = row
         if row.state in FINISHED:
             self.finished[row.id] = (self._times.get(row.key, self.real_now), None)
@@ -178,7 +175,7 @@ class Batch:
 
     def jitter(self, id: int, attempt: int) -> float:
         """A number from 0 to 1 that is the same for the same try."""
-        return random.Random(f"{id}:{attempt}").random()
+        return random.Random(f"{id}:{attempt}").random()  # noqa: S311 - spreads retries
 
     # Savepoints
 
@@ -237,7 +234,7 @@ class Batch:
                     e.stream,
                     e.offset,
                     e.event,
-                    push_frame(e.stream, e.offset, e.event, isoformat(e.at), e.data, e.message),
+                    push_frame(e.stream, e.offset, e.event, isoformat(e.at), e.data, message=e.message),
                 )
                 for e in events
             ],

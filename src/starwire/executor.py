@@ -118,7 +118,7 @@ class Executor:
         work = Work(connection, self._database.statements)
         rows = work.take_partitions(partitions)
         now = max(self._clock.now(), *(row.clock for row in rows))
-        return Batch(self._registry, work, rows, now, self._partitions, self._limits)
+        return Batch(self._registry, work, rows, now, self._partitions)
 
     def _stored_replies(self, batch: Batch, commands: Sequence[Command]) -> dict[int, bytes]:
         ids = [command.id for command in commands if command.id is not None]
@@ -240,7 +240,7 @@ class Executor:
         except Rejected as refusal:
             batch.undo()
             self._finish(batch, row, State.FAILED, now, str(refusal))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a handler may raise anything; it is retried
             batch.undo()
             self._failed(batch, row, error)
         else:

@@ -90,6 +90,7 @@ def describe(registry: Registry, row: ProcessRow) -> ProcessInfo:
 
 
 def info(row: ProcessRow, data: kinds.Process | None) -> ProcessInfo:
+    """A process as handlers see it, with its decoded data."""
     return ProcessInfo(
         row.id,
         row.kind,
@@ -103,4 +104,5 @@ def info(row: ProcessRow, data: kinds.Process | None) -> ProcessInfo:
 
 
 def started(row: ProcessRow) -> Started:
+    """What ``tx.start`` tells of a process."""
     return Started(row.id, to_datetime(row.started_at), to_datetime(row.due_at))

@@ -70,7 +70,7 @@ def require(before: State, after: State) -> State:
 
 
 class ProcessRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A process as its table holds it. Times are microseconds since 1970; changed by ``msgspec.structs.replace``."""
+    """A process as its table holds it; times are microseconds since 1970. ``replace`` makes a changed one."""
 
     id: int
     kind: str

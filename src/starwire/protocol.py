@@ -65,7 +65,7 @@ def parse(data: bytes | str, *, id_bytes: int = 64) -> ClientFrame:
         id_bytes: the longest id, in UTF-8 bytes.
 
     Raises:
-        BadFrame: it is no command; its ``reply`` says why (``malformed``, ``missing_command``, ``invalid_args``).
+        BadFrame: it is no command; its ``reply`` says why.
     """
     try:
         loose = _loose.decode(data)
@@ -252,7 +252,7 @@ def error_reply(id: str | None, command: str | None, error: Refused | Rejected) 
     return encode(Reply(id, command, ok=False, error=body))
 
 
-def push_frame(stream: str, offset: int, event: str, at: str, data: bytes, message: str | None) -> bytes:
+def push_frame(stream: str, offset: int, event: str, at: str, data: bytes, *, message: str | None) -> bytes:
     """The frame of one event whose data is encoded already."""
     return encode(
         Push(stream, offset, event, at, msgspec.Raw(data), msgspec.UNSET if message is None else message)

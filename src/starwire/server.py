@@ -14,6 +14,7 @@ import os
 import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,8 +52,8 @@ CHECK_SECONDS = 1.0
 class Uvicorn(uvicorn.Server):
     """uvicorn, with signals and a stop of our own.
 
-    The first signal drains; a second one ends the OS process at once. ``serve`` returns instead of raising the
-    signal again, so that a server that has stopped in order exits with 0.
+    The first signal drains; a second one ends the OS process at once. ``serve`` returns instead of raising
+    the signal again, so that a server that has stopped in order exits with 0.
     """
 
     def __init__(self, config: uvicorn.Config, drain: Callable[[], Awaitable[None]]) -> None:
@@ -103,10 +104,11 @@ class Server:
         self.limits = settings.limits
         self.clock = clock or SystemClock()
         self.name = secrets.token_hex(4)
+        self._proxies = [ip_network(each) for each in settings.trusted_proxies]
         self.registry = app.registry(system.module)
-        self._lock = lock_data_folder(settings.data)
+        self._lock = lock_data_folder(settings.data, settings.lock_file)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.database = open_sqlite(settings.data / "starwire.db", readers=self.limits.view_threads)
+        self.database = open_sqlite(settings.sqlite, readers=self.limits.view_threads)
         upgrade(self.database, app, dev=settings.dev)
         self.engine = open_embedded(
             self.registry, self.database, self.clock, self.limits, partitions=settings.partitions
@@ -195,7 +197,7 @@ class Server:
             await self.engine.stop()
             self.passwords.close()
             with contextlib.suppress(FileNotFoundError):
-                (self.settings.data / "server.json").unlink()
+                self.settings.server_file.unlink()
             self._lock.close()
 
     def _every(self, seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
@@ -217,8 +219,9 @@ class Server:
         self.beat.run_once()
 
     async def _prune(self) -> None:
-        while await self.engine.write(lambda connection: prune(connection, self.clock.now(), self.limits)):
-            await asyncio.sleep(0)
+        more = True
+        while more:
+            more = await self.engine.write(lambda tx: prune(tx, self.clock.now(), self.limits))
 
     async def _drain(self) -> None:
         await self.hub.drain("restart", self.limits.drain_seconds)
@@ -234,7 +237,7 @@ class Server:
 
     def _address_of(self, peer: str, headers: Headers) -> str:
         forwarded = headers.get("X-Forwarded-For")
-        if forwarded and peer in self.settings.trusted_proxies:
+        if forwarded and peer and any(ip_address(peer) in network for network in self._proxies):
             return forwarded.rpartition(",")[2].strip()
         return peer
 
@@ -254,7 +257,7 @@ class Server:
         raise Refused(error.code, error.message, **details)
 
 
-def lock_data_folder(data: Path) -> IO[str]:
+def lock_data_folder(data: Path, lock: Path) -> IO[str]:
     """Take the data folder for this OS process, making it with permissions for its user only.
 
     Raises:
@@ -262,7 +265,7 @@ def lock_data_folder(data: Path) -> IO[str]:
     """
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (data / "lock").open("a+")
+        file = lock.open("a+")
     except OSError as error:
         raise ConfigurationError(f"STARWIRE_DATA: {data} cannot be used: {error.strerror}") from None
     try:
@@ -291,10 +294,10 @@ async def serve(app: App, settings: Settings, *, started: Callable[[Server], Non
     server = Server(app, settings)
 
     async def announce() -> None:
-        while not server.uvicorn.started:
+        while not server.uvicorn.started:  # noqa: ASYNC110 - uvicorn has no event to await
             await asyncio.sleep(0.01)
         facts = {"url": server.url, "pid": os.getpid()}
-        (settings.data / "server.json").write_bytes(encode(facts))
+        settings.server_file.write_bytes(encode(facts))
         started(server)
 
     task = asyncio.get_running_loop().create_task(announce())

@@ -180,7 +180,7 @@ class EmbeddedEngine:
             try:
                 with self._database.write.begin() as connection:
                     result = work(connection)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - handed to whoever awaits
                 self._loop.call_soon_threadsafe(_settle, future, None, error)
             else:
                 self._loop.call_soon_threadsafe(_settle, future, result, None)
@@ -196,7 +196,7 @@ class EmbeddedEngine:
         def job() -> None:
             try:
                 result = work()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - handed to whoever awaits
                 self._loop.call_soon_threadsafe(_settle, future, None, error)
             else:
                 self._loop.call_soon_threadsafe(_settle, future, result, None)

@@ -157,7 +157,7 @@ class Session:
         self._transport.abort()
 
     def check(self, now: float) -> None:
-        """Keep the deadlines: hello, silence, a reader that stalls, the token's expiry. Called each second."""
+        """Keep the deadlines of hello, silence, stalled reading and the token. Called each second."""
         limits, vitals = self._hub.limits, self.vitals
         phase = self.connection.phase
         if phase in (Phase.FRESH, Phase.GREETING):

@@ -89,9 +89,8 @@ def read_facts(connection: Connection, *, partitions: int, seed: str | None = No
     Raises:
         ConfigurationError: the database was made with another number of partitions.
     """
-    found = {
-        name: value for name, value in connection.execute(select(tables.meta.c.name, tables.meta.c.value))
-    }
+    rows = connection.execute(select(tables.meta.c.name, tables.meta.c.value))
+    found = dict(rows.tuples().all())
     if not found:
         found = {
             "epoch": secrets.token_hex(8),

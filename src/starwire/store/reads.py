@@ -69,7 +69,9 @@ class Snapshot:
         """The events of a stream after an offset, at most ``limit``."""
         rows = self.connection.execute(self._sql.events, {"stream": stream, "after": after, "limit": limit})
         return [
-            StoredEvent(stream, offset, name, push_frame(stream, offset, name, isoformat(at), data, message))
+            StoredEvent(
+                stream, offset, name, push_frame(stream, offset, name, isoformat(at), data, message=message)
+            )
             for offset, name, at, data, message in rows
         ]
 

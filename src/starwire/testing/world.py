@@ -222,7 +222,7 @@ class World:
     def __init__(
         self, app: App, *, seed: int | None = None, start: datetime = START, limits: Limits | None = None
     ) -> None:
-        self.seed = int(os.environ.get("STARWIRE_SEED", random.randrange(2**32))) if seed is None else seed
+        self.seed = int(os.environ.get("STARWIRE_SEED", random.randrange(2**32)))  # noqa: S311 if seed is None else seed
         self.clock = ManualClock(start)
         self.players: list[Player] = []
         self._app = app
@@ -296,7 +296,7 @@ class World:
         self.call(self.hub.check)
 
     def sleep(self, delta: timedelta | None = None, **units: float) -> None:
-        """Let time pass while no server runs, then start again: what fell due meanwhile runs late, in order."""
+        """Let time pass while no server runs, then start again: what fell due runs late, in order."""
         for player in self.players:
             player.disconnect()
         self._loop.run_until_complete(self.engine.stop())
