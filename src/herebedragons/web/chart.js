@@ -2,25 +2,25 @@
 
 import { html, useEffect, useMemo, useRef, useState } from "./vendor/htm-preact.js";
 import { placeBeasts, Beast } from "./chart/blank.js";
-import { Courses } from "./chart/courses.js";
+import { Courses, Routes } from "./chart/courses.js";
 import { BOX, fixed } from "./chart/geometry.js";
 import { milkyWay, net, rim } from "./chart/rim.js";
 import { cutStar, namePlaces, nearest, size, sun } from "./chart/stars.js";
-import { useFrames } from "./hooks.js";
+import { put, useFrames, useTwinkle } from "./hooks.js";
 
+const VIEW = `${-BOX} ${-BOX} ${2 * BOX} ${2 * BOX}`;
 const BACKGROUND = rim() + milkyWay();
 const YEAR_MS = 240_000; // one turn of the home planet on the chart
 const TAP_PX = 26;
 
 export function Chart({ universe, pinned, pin, pointed, point }) {
   const svg = useRef(null);
+  const sheet = useRef(null);
   const unit = useUnit(svg);
   const { stars } = universe;
   const first = [pinned, pointed].filter((s) => s != null);
   const places = useMemo(() => namePlaces(stars, unit, first), [stars, unit, pinned, pointed]);
-  const beasts = useMemo(() => placeBeasts(stars), [stars]);
-  const reach = useMemo(() => Math.max(16, ...stars.map((s) => Math.hypot(s.x, s.y) + 5)), [stars]);
-  const ground = useMemo(() => net(reach), [reach]);
+  useTwinkle(sheet);
 
   const starAt = (event, px) => {
     const matrix = svg.current.getScreenCTM().inverse();
@@ -28,26 +28,39 @@ export function Chart({ universe, pinned, pin, pointed, point }) {
     return nearest(stars, [p.x, p.y], px * unit)?.star ?? null;
   };
   return html`
-    <svg
-      ref=${svg} class="chart" viewBox=${`${-BOX} ${-BOX} ${2 * BOX} ${2 * BOX}`} data-testid="star-map"
-      role="group" aria-label=${`Star map of ${universe.name}: ${stars.length} known ${stars.length === 1 ? "star" : "stars"}`}
-      onClick=${(e) => pin(starAt(e, TAP_PX))}
-      onPointerMove=${(e) => e.pointerType === "mouse" && point(starAt(e, 16))}
-      onPointerLeave=${() => point(null)}
-    >
+    <div class="layers" ref=${sheet}>
+      <${Engraving} universe=${universe} />
+      <svg class="chart moving" viewBox=${VIEW} aria-hidden="true"><${Courses} universe=${universe} /><${HomePlanet} star=${stars.find((s) => s.home)} planet=${universe.planets[0]} /></svg>
+      <svg
+        ref=${svg} class="chart stars" viewBox=${VIEW} data-testid="star-map"
+        role="group" aria-label=${`Star map of ${universe.name}: ${stars.length} known ${stars.length === 1 ? "star" : "stars"}`}
+        onClick=${(e) => pin(starAt(e, TAP_PX))}
+        onKeyDown=${(e) => e.key === "Escape" && pin(null)}
+        onPointerMove=${(e) => e.pointerType === "mouse" && point(starAt(e, 16))}
+        onPointerLeave=${() => point(null)}
+      >
+        ${stars.map((star) => html`<${Star} key=${star.star} star=${star} unit=${unit} place=${places.get(star.star)} pin=${pin}
+          chosen=${star.star === pinned} pointed=${star.star === pointed} />`)}
+      </svg>
+    </div>
+  `;
+}
+
+/** What stands still, on a sheet of its own, so that nothing that moves makes it be drawn again. */
+function Engraving({ universe: { stars } }) {
+  const beasts = useMemo(() => placeBeasts(stars), [stars]);
+  const reach = useMemo(() => Math.max(16, ...stars.map((s) => Math.hypot(s.x, s.y) + 5)), [stars]);
+  const ground = useMemo(() => net(reach), [reach]);
+  return html`
+    <svg class="chart engraving" viewBox=${VIEW} aria-hidden="true">
       <defs>
         <radialGradient id="sky-depth"><stop offset="0" class="depth-near" /><stop offset="0.75" class="depth-mid" /><stop offset="1" class="depth-far" /></radialGradient>
         <clipPath id="known"><circle r=${fixed(reach)} /></clipPath>
       </defs>
-      <g aria-hidden="true" dangerouslySetInnerHTML=${{ __html: BACKGROUND }} />
-      <g aria-hidden="true" dangerouslySetInnerHTML=${{ __html: ground }} />
+      <g dangerouslySetInnerHTML=${{ __html: BACKGROUND }} />
+      <g dangerouslySetInnerHTML=${{ __html: ground }} />
       ${beasts.map((place) => html`<${Beast} key=${place.kind} ...${place} />`)}
-      <${Courses} universe=${universe} />
-      <g class="stars">
-        ${stars.map((star) => html`<${Star} key=${star.star} star=${star} unit=${unit} place=${places.get(star.star)} pin=${pin}
-          chosen=${star.star === pinned} pointed=${star.star === pointed} />`)}
-      </g>
-      <${HomePlanet} star=${stars.find((s) => s.home)} planet=${universe.planets[0]} unit=${unit} />
+      <${Routes} stars=${stars} />
     </svg>
   `;
 }
@@ -67,7 +80,7 @@ function Star({ star, unit, place, chosen, pointed, pin }) {
       <g transform=${`translate(${fixed(star.x)} ${fixed(star.y)})`}>
         <circle class="touch" r=${fixed(Math.max(12 * unit, ring))} />
         ${drawing
-          ? html`<g class=${`twinkle t${star.star % 7}`}><path class="lit" d=${drawing.lit} /><path class="shade" d=${drawing.shade} /><path class="edge" d=${drawing.edge} /></g>
+          ? html`<g class="twinkle"><path class="lit" d=${drawing.lit} /><path class="shade" d=${drawing.shade} /><path class="edge" d=${drawing.edge} /></g>
               ${star.probed && html`<circle class="visited" r=${fixed(drawing.r + 1.1)} />`}`
           : html`<g class="sun" dangerouslySetInnerHTML=${{ __html: sun() }} />`}
         <circle class="ring" r=${fixed(ring)} />
@@ -78,16 +91,16 @@ function Star({ star, unit, place, chosen, pointed, pin }) {
 }
 
 /** The home planet on its slow round, with its night side turned from the sun. */
-function HomePlanet({ star, planet, unit }) {
+function HomePlanet({ star, planet }) {
   const body = useRef(null);
   useFrames((now) => {
     if (!body.current || !star) return;
-    const turn = ((now % YEAR_MS) / YEAR_MS) * 360;
-    body.current.setAttribute("transform", `translate(${fixed(star.x)} ${fixed(star.y)}) rotate(${turn.toFixed(2)}) translate(11 0)`);
+    const turn = Math.round(((now % YEAR_MS) / YEAR_MS) * 720) / 2; // steps of half a degree are a quarter of a pixel
+    put(body.current, "transform", `translate(${fixed(star.x)} ${fixed(star.y)}) rotate(${turn}) translate(11 0)`);
   }, 5000);
   if (!star || !planet) return null;
   return html`
-    <g class="planet" aria-hidden="true">
+    <g class="planet">
       <circle class="orbit" cx=${star.x} cy=${star.y} r="11" />
       <g ref=${body}>
         <circle class="ground cut" r="1.9" />

@@ -17,6 +17,7 @@ let again = null;
 
 /** Begins playing: the account is known, the line is dialled. */
 export function begin() {
+  clear();
   homecoming = Date.now();
   const account = session.whoever();
   chronicle.belongsTo(account.player);

@@ -1,6 +1,6 @@
 /* What the page knows, in one place; whoever shows a part of it is told when that part changes. */
 
-import { useEffect, useState } from "./vendor/htm-preact.js";
+import { useEffect, useRef, useState } from "./vendor/htm-preact.js";
 
 const state = {
   account: null, // {player, name, guest}
@@ -28,17 +28,15 @@ export function update(patch) {
 /** The part of the state that `select` picks; the component is drawn again when it becomes another object. */
 export function useStore(select) {
   const [, draw] = useState(0);
-  const picked = select(state);
+  const shown = useRef({});
+  shown.current = { select, picked: select(state) };
   useEffect(() => {
-    let last = picked;
     const listener = () => {
-      const next = select(state);
-      if (next !== last) draw((n) => n + 1);
-      last = next;
+      if (shown.current.select(state) !== shown.current.picked) draw((n) => n + 1);
     };
     listeners.add(listener);
     listener();
     return () => listeners.delete(listener);
   }, []);
-  return picked;
+  return shown.current.picked;
 }

@@ -2,20 +2,29 @@
 
 import { html, useMemo, useRef } from "../vendor/htm-preact.js";
 import { progress } from "../growth.js";
-import { useFrames } from "../hooks.js";
+import { put, useFrames } from "../hooks.js";
 import { flyer as drawFlyer } from "./beasts.js";
 import { line } from "./engraving.js";
 import { arc, arcPath, arcUntil, fixed, onArc, polar, RIM, spiral } from "./geometry.js";
 
 const HOUR_MS = 3_600_000;
 
+/** A tenth of a map unit is a quarter of a pixel: a smaller step would be drawn for nobody. */
+const near = (n) => Math.round(n * 10) / 10;
+
+const homeOf = (stars) => stars.find((s) => s.home) ?? { x: 0, y: 0 };
+
+/** The ways that have been flown. */
+export function Routes({ stars }) {
+  const { x, y } = homeOf(stars);
+  return html`${stars.filter((s) => s.probed && !s.home).map((s) => html`<path key=${s.star} class="route" d=${arcPath(arc([x, y], [s.x, s.y]))} />`)}`;
+}
+
 export function Courses({ universe }) {
-  const home = universe.stars.find((s) => s.home) ?? { x: 0, y: 0 };
+  const home = homeOf(universe.stars);
   const at = new Map(universe.stars.map((s) => [s.star, [s.x, s.y]]));
-  const visited = universe.stars.filter((s) => s.probed && !s.home);
   return html`
-    <g class="courses" aria-hidden="true">
-      ${visited.map((s) => html`<path key=${s.star} class="route" d=${arcPath(arc([home.x, home.y], [s.x, s.y]))} />`)}
+    <g>
       ${universe.probes.map((p) => at.has(p.star) && html`<${Probe} key=${p.process} probe=${p} from=${at.get(p.from_star) ?? [home.x, home.y]} to=${at.get(p.star)} />`)}
       ${universe.dragons && html`<${Dragons} key=${universe.dragons.process} dragons=${universe.dragons} universe=${universe} />`}
     </g>
@@ -29,8 +38,8 @@ function Probe({ probe, from, to }) {
   useFrames((now) => {
     const t = progress(probe, now);
     const { at, heading } = onArc(way, t);
-    vessel.current?.setAttribute("transform", `translate(${fixed(at[0])} ${fixed(at[1])}) rotate(${heading.toFixed(1)})`);
-    flown.current?.setAttribute("d", arcPath(arcUntil(way, t)));
+    put(vessel.current, "transform", `translate(${near(at[0])} ${near(at[1])}) rotate(${heading.toFixed(0)})`);
+    put(flown.current, "d", arcPath(arcUntil(way, t).map((p) => p.map(near))));
   }, 3000);
   return html`
     <path class="course" d=${arcPath(way)} />
@@ -57,8 +66,8 @@ function Dragons({ dragons, universe }) {
     const [a, b] = [way[i], way[i + 1]];
     const at = [0, 1].map((k) => a[k] + (b[k] - a[k]) * (f - i));
     const heading = (Math.atan2(b[1] - a[1], b[0] - a[0]) * 180) / Math.PI;
-    flyer.current?.setAttribute("transform", `translate(${fixed(at[0])} ${fixed(at[1])}) rotate(${heading.toFixed(1)})`);
-    ahead.current?.setAttribute("d", line([at, ...way.slice(i + 1)]));
+    put(flyer.current, "transform", `translate(${near(at[0])} ${near(at[1])}) rotate(${heading.toFixed(0)})`);
+    put(ahead.current, "d", line([at, ...way.slice(i + 1)]));
   }, 3000);
   const [x1, y1] = polar(bearing, RIM.inner);
   const [x2, y2] = polar(bearing, RIM.edge);

@@ -2,7 +2,7 @@
 
 import { html, useRef } from "../vendor/htm-preact.js";
 import { progress } from "../growth.js";
-import { useFrames } from "../hooks.js";
+import { put, useFrames } from "../hooks.js";
 
 const WIDTH = 240;
 const TICKS = Array.from({ length: 49 }, (_, i) => `M${i * 5} 12v${i % 12 === 0 ? -7 : i % 4 === 0 ? -5 : -3}`).join("");
@@ -19,10 +19,10 @@ export function Scale({ work, label, testid = null, danger = false }) {
   const pointer = useRef(null);
   useFrames((now) => {
     const part = progress(work, now);
-    clip.current?.setAttribute("width", (part * WIDTH).toFixed(2));
-    pointer.current?.setAttribute("transform", `translate(${(part * WIDTH).toFixed(2)} 0)`);
-    const percent = String(Math.floor(part * 100));
-    if (bar.current && bar.current.getAttribute("aria-valuenow") !== percent) bar.current.setAttribute("aria-valuenow", percent);
+    const done = (part * WIDTH).toFixed(1);
+    put(clip.current, "width", done);
+    put(pointer.current, "transform", `translate(${done} 0)`);
+    put(bar.current, "aria-valuenow", String(Math.floor(part * 100)));
   });
   return html`
     <svg ref=${bar} class=${`scale${danger ? " danger" : ""}`} viewBox="-4 0 248 20" role="progressbar" aria-label=${label} aria-valuemin="0" aria-valuemax="100" aria-valuenow="0" data-testid=${testid}>

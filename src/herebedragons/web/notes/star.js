@@ -10,7 +10,7 @@ import { Scale } from "./scale.js";
 export function StarNote({ universe, star: number, pinned }) {
   const star = universe.stars.find((s) => s.star === number);
   return html`
-    <section class="note star-note" aria-label="Star" aria-live="polite" data-testid="star-note">
+    <section class="note star-note" aria-label="Star" data-testid="star-note">
       ${star ? html`<${Known} key=${star.star} star=${star} universe=${universe} pinned=${pinned} />` : html`<${Overview} universe=${universe} />`}
     </section>
   `;

@@ -3,7 +3,7 @@
 import { html, useRef } from "../vendor/htm-preact.js";
 import { rate, whole } from "../format.js";
 import { amount } from "../growth.js";
-import { useFrames } from "../hooks.js";
+import { put, useFrames } from "../hooks.js";
 import { Icon } from "../icons.js";
 
 export const Treasury = ({ resources }) => html`
@@ -22,8 +22,9 @@ function Resource({ what, resources }) {
     const n = amount(resources, what, now);
     const text = whole(n);
     if (figure.current.textContent !== text) figure.current.textContent = text;
-    level.current.setAttribute("width", String(Math.min(100, (100 * n) / resources.capacity).toFixed(2)));
-    full.current.hidden = n < resources.capacity;
+    put(level.current, "width", Math.min(100, (100 * n) / resources.capacity).toFixed(1));
+    const filled = n >= resources.capacity;
+    if (full.current.hidden === filled) full.current.hidden = !filled;
   });
   return html`
     <div class="resource">

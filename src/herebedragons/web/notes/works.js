@@ -54,7 +54,7 @@ function Work({ structure, offer, planet, why }) {
       </div>
       ${offer && html`<button
         class="build" data-testid=${`build-${structure}`} disabled=${busy || !!why} aria-describedby=${why ? reason : null}
-        aria-label=${`Build ${structureName(structure).toLowerCase()} level ${offer.level}`} title=${STRUCTURES[structure].use} onClick=${() => build()}
+        aria-label=${`${offer.level > 1 ? `Raise to ${offer.level}` : "Build"}: ${structureName(structure).toLowerCase()}`} title=${STRUCTURES[structure].use} onClick=${() => build()}
       >${offer.level > 1 ? html`Raise <span class="to">to ${offer.level}</span>` : "Build"}</button>`}
     </li>
   `;

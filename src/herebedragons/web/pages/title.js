@@ -1,18 +1,18 @@
 /* The title page: the beast, the name of the game, and the ways in. */
 
-import { html, useState } from "../vendor/htm-preact.js";
+import { html, useRef, useState } from "../vendor/htm-preact.js";
 import { DRACO, dragon } from "../chart/beasts.js";
 import { milkyWay, net, rim } from "../chart/rim.js";
 import { cutStar } from "../chart/stars.js";
 import * as game from "../game.js";
-import { useOrder } from "../hooks.js";
+import { useOrder, useTwinkle } from "../hooks.js";
 import * as session from "../session.js";
 import { useStore } from "../store.js";
 
 const BEAST = "scale(.49) translate(-228 -138)";
-const constellation = DRACO.map(([x, y, magnitude, letter], i) => {
+const constellation = DRACO.map(([x, y, magnitude, letter]) => {
   const { lit, shade, edge, r } = cutStar(magnitude - 1.6);
-  const star = `<g class="twinkle t${i % 7}"><path class="lit" d="${lit}"/><path class="shade" d="${shade}"/><path class="edge" d="${edge}"/></g>`;
+  const star = `<g class="twinkle"><path class="lit" d="${lit}"/><path class="shade" d="${shade}"/><path class="edge" d="${edge}"/></g>`;
   return `<g transform="translate(${x} ${y}) scale(2)">${star}<text class="letter" x="${r + 0.8}" y="${-r * 0.4}">${letter}</text></g>`;
 }).join("");
 
@@ -34,9 +34,11 @@ export function Title({ invited }) {
   const trouble = useStore((s) => s.trouble);
   const [guest, busy, complaint] = useOrder(enter(session.playAsGuest));
   const [named, setNamed] = useState(false);
+  const plate = useRef(null);
+  useTwinkle(plate);
   return html`
     <main class="title-page">
-      <div class="frontispiece" aria-hidden="true">
+      <div class="frontispiece" aria-hidden="true" ref=${plate}>
         <svg class="chart" viewBox="-130 -130 260 260">
           <defs><radialGradient id="sky-depth"><stop offset="0" class="depth-near" /><stop offset="0.75" class="depth-mid" /><stop offset="1" class="depth-far" /></radialGradient></defs>
           <g dangerouslySetInnerHTML=${{ __html: frontispiece() }} />
