@@ -86,7 +86,7 @@ async function showForms() {
   );
 }
 
-function form(name, { schema, result, doc }, kind) {
+function form(name, { schema, result, doc, requires }, kind) {
   const { fields, read } = formOf(schema);
   const answer = element("output", {});
   const draft = () => JSON.stringify({ id: `dev-${Date.now()}`, command: name, args: read() });
@@ -100,7 +100,8 @@ function form(name, { schema, result, doc }, kind) {
     answer,
     shape("answers", result),
   );
-  return element("details", { class: kind, "data-name": name }, element("summary", {}, name), made);
+  const title = element("summary", {}, name, requires ? element("small", {}, ` needs the claim ${requires}`) : null);
+  return element("details", { class: kind, "data-name": name }, title, made);
 }
 
 function event(name, { schema, doc }) {

@@ -43,11 +43,15 @@ function field(name, property, required, definitions) {
   if (schema.type === "object" && schema.properties) return nested(name, schema, required, definitions);
   const { input, read } = control(schema, name);
   if (required) input.required = true;
-  if ("default" in schema && schema.default !== null) input.placeholder = JSON.stringify(schema.default);
+  if ("default" in schema && schema.default !== null) {
+    const usual = typeof schema.default === "string" ? schema.default : JSON.stringify(schema.default);
+    if (input.options) input.options[0].textContent = `${usual} (default)`;
+    else input.placeholder = usual;
+  }
   const about = schema.description ? element("small", {}, schema.description) : null;
   const title = element("span", {}, name, required ? element("b", { title: "required" }, " *") : null);
   return {
-    row: element("label", { class: input.type === "checkbox" ? "check" : null }, title, input, about),
+    row: element("label", {}, title, input, about),
     read() {
       try {
         return read();
