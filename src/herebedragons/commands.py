@@ -49,7 +49,7 @@ class InUniverse(starwire.Command, frozen=True):
 
     universe: Id
 
-    def key(self, player: str) -> str:  # noqa: ARG002 - the same for every player
+    def key(self, player: str) -> str:
         """The universe: its commands and processes happen one after another."""
         return universe_key(self.universe)
 

@@ -71,7 +71,7 @@ PlacedT = TypeVar("PlacedT", bound=Placed)
 
 def field(seed: int) -> list[Star]:
     """All stars of a universe, home first, then outwards."""
-    random = Random(seed)  # noqa: S311 - a map has to be repeatable, not secret
+    random = Random(seed)
     places = _places(random)
     magnitudes = [0.5] + [round(6 * math.sqrt(random.random()), 1) for _ in places[1:]]
     titles = _titles(random, magnitudes)
@@ -90,7 +90,7 @@ def field(seed: int) -> list[Star]:
 
 def home_world(seed: int) -> str:
     """What the home planet of this universe is called until somebody knows better."""
-    return Random(f"{seed}/home").choice(names.HOME_WORLDS)  # noqa: S311 - repeatable
+    return Random(f"{seed}/home").choice(names.HOME_WORLDS)
 
 
 def _places(random: Random) -> list[tuple[float, float]]:
@@ -221,7 +221,7 @@ def finding(seed: int, star: Placed, planets: int, far: float) -> Finding:
 
     The farther the star, the larger the haul; every fifth or so has none, and something to read instead.
     """
-    random = Random(f"{seed}/{star.star}")  # noqa: S311 - repeatable
+    random = Random(f"{seed}/{star.star}")
     size = 60 + 5 * far
     luck, share = random.random(), random.uniform(0.6, 1.4)
     if luck < 0.35 and (planets or luck < 0.15):

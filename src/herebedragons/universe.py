@@ -11,13 +11,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import BindParameter, bindparam, select, update
 
 import starwire
 from herebedragons import rules, sky, wire, words
 from herebedragons.commands import universe_key
 from herebedragons.rules import Pace, Price, Stock, Structure
 from herebedragons.store import Database, constructions, members, planets, stars, universes
+
+HOME_PLANET = 1
+"""The number of the planet where it all began; dragons know no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +90,42 @@ class Order:
 
 
 # --------------------------------------------------------------------------------------------- from the rows
+#
+# Statements are built once: that costs SQLAlchemy about as much as running one.
+
+_IN_UNIVERSE: BindParameter[int] = bindparam("in_universe")
+
+_UNIVERSE = select(universes).where(universes.c.id == _IN_UNIVERSE)
+
+_MEMBERS_UNIVERSE = _UNIVERSE.join(members, members.c.universe == universes.c.id).where(
+    members.c.player == bindparam("of_player")
+)
+
+_PLANETS = select(planets).where(planets.c.universe == _IN_UNIVERSE).order_by(planets.c.planet)
+
+_PLANET = select(planets).where(
+    planets.c.universe == _IN_UNIVERSE, planets.c.planet == bindparam("of_planet")
+)
+
+_ORDERS = (
+    select(constructions)
+    .where(constructions.c.universe == _IN_UNIVERSE)
+    .order_by(constructions.c.construction)
+)
+
+_PLANETS_ORDERS = _ORDERS.where(constructions.c.planet == bindparam("of_planet"))
+
+CHARTED = (
+    select(stars)
+    .where(stars.c.universe == _IN_UNIVERSE, stars.c.discovered_at.is_not(None))
+    .order_by(stars.c.star)
+)
+"""The discovered stars of `in_universe`."""
 
 
 def universe_of(db: Database, universe: int) -> UniverseState:
     """The universe that a process belongs to."""
-    row = db.execute(select(universes).where(universes.c.id == universe)).one()
+    row = db.execute(_UNIVERSE, {"in_universe": universe}).one()
     return UniverseState(*row)
 
 
@@ -101,12 +135,7 @@ def members_universe(db: Database, universe: int, player: str) -> UniverseState:
     Raises:
         Rejected: `not_a_member`, also when there is no such universe: nobody learns which exist.
     """
-    query = (
-        select(universes)
-        .join(members, members.c.universe == universes.c.id)
-        .where(universes.c.id == universe, members.c.player == player)
-    )
-    row = db.execute(query).one_or_none()
+    row = db.execute(_MEMBERS_UNIVERSE, {"in_universe": universe, "of_player": player}).one_or_none()
     if row is None:
         raise starwire.Rejected("not_a_member", "This universe is not on any chart of yours.")
     return UniverseState(*row)
@@ -114,8 +143,7 @@ def members_universe(db: Database, universe: int, player: str) -> UniverseState:
 
 def planets_of(db: Database, universe: int) -> list[PlanetState]:
     """All planets of the crew, home first."""
-    query = select(planets).where(planets.c.universe == universe).order_by(planets.c.planet)
-    return [_planet(row) for row in db.execute(query)]
+    return [_planet(row) for row in db.execute(_PLANETS, {"in_universe": universe})]
 
 
 def planet_of(db: Database, universe: int, planet: int) -> PlanetState:
@@ -124,8 +152,7 @@ def planet_of(db: Database, universe: int, planet: int) -> PlanetState:
     Raises:
         Rejected: `unknown_planet`.
     """
-    query = select(planets).where(planets.c.universe == universe, planets.c.planet == planet)
-    row = db.execute(query).one_or_none()
+    row = db.execute(_PLANET, {"in_universe": universe, "of_planet": planet}).one_or_none()
     if row is None:
         raise starwire.Rejected("unknown_planet", "No planet of yours goes by that number.")
     return _planet(row)
@@ -133,8 +160,7 @@ def planet_of(db: Database, universe: int, planet: int) -> PlanetState:
 
 def home_of(db: Database, universe: int) -> PlanetState:
     """The planet where it all began."""
-    query = select(planets).where(planets.c.universe == universe).order_by(planets.c.planet).limit(1)
-    return _planet(db.execute(query).one())
+    return planet_of(db, universe, HOME_PLANET)
 
 
 def _planet(row: Any) -> PlanetState:
@@ -150,9 +176,11 @@ def _planet(row: Any) -> PlanetState:
 
 def orders_of(db: Database, universe: int, planet: int | None = None) -> list[Order]:
     """The queue of a planet, or all queues of the universe, each in its order."""
-    query = select(constructions).where(constructions.c.universe == universe)
-    if planet is not None:
-        query = query.where(constructions.c.planet == planet)
+    rows = (
+        db.execute(_ORDERS, {"in_universe": universe})
+        if planet is None
+        else db.execute(_PLANETS_ORDERS, {"in_universe": universe, "of_planet": planet})
+    )
     return [
         Order(
             construction=row.construction,
@@ -164,17 +192,8 @@ def orders_of(db: Database, universe: int, planet: int | None = None) -> list[Or
             seconds=row.seconds,
             process=row.process,
         )
-        for row in db.execute(query.order_by(constructions.c.construction))
+        for row in rows
     ]
-
-
-def charted(universe: int) -> Select[Any]:
-    """The discovered stars."""
-    return (
-        select(stars)
-        .where(stars.c.universe == universe, stars.c.discovered_at.is_not(None))
-        .order_by(stars.c.star)
-    )
 
 
 def require(universe: UniverseState, planet: PlanetState, price: Price, what: str) -> None:
@@ -204,14 +223,23 @@ def require(universe: UniverseState, planet: PlanetState, price: Price, what: st
 # ----------------------------------------------------------------------------------------------- to the rows
 
 
+_SAVE_PLANET = (
+    update(planets)
+    .where(planets.c.universe == _IN_UNIVERSE, planets.c.planet == bindparam("of_planet"))
+    .values({name: bindparam(f"to_{name}") for name in ("metal", "crystal", "at", *Structure)})
+)
+
+
 def save_planet(db: Database, planet: PlanetState) -> None:
     """Keep a planet's stock and levels."""
-    levels = {structure.value: level for structure, level in planet.levels.items()}
-    db.execute(
-        update(planets)
-        .where(planets.c.universe == planet.universe, planets.c.planet == planet.planet)
-        .values(metal=planet.stock.metal, crystal=planet.stock.crystal, at=planet.stock.at, **levels)
-    )
+    values = {
+        "in_universe": planet.universe,
+        "of_planet": planet.planet,
+        "to_metal": planet.stock.metal,
+        "to_crystal": planet.stock.crystal,
+        "to_at": planet.stock.at,
+    }
+    db.execute(_SAVE_PLANET, values | {f"to_{structure}": n for structure, n in planet.levels.items()})
 
 
 def save_universe(db: Database, universe: UniverseState, **values: Any) -> UniverseState:

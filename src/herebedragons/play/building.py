@@ -60,10 +60,10 @@ def build(tx: starwire.Transaction, player: str, order: Build) -> Ordered:
         price=price,
         seconds=rules.build_seconds(order.structure, level),
     )
-    _insert(tx, universe, new)
     begun = None if waiting else _start(tx, universe, new)
     if begun is not None:
         new = replace(new, process=begun.process)
+    _insert(tx, universe, new)
     line = queue([*waiting, new], universe.pace, tx.processes(Construct))
     resources = planet.resources(universe.pace)
     tx.publish(universe.stream, events.ConstructionQueued(planet.planet, line[-1], resources, line))
@@ -205,24 +205,34 @@ def _begin_next(tx: starwire.Transaction, universe: UniverseState, line: Sequenc
     if not line:
         return
     started = _start(tx, universe, line[0])
+    mine = {"in_universe": universe.id, "of_order": line[0].construction}
+    tx.db.execute(_BEGIN, mine | {"to_process": started.process})
     line = [replace(line[0], process=started.process), *line[1:]]
     wired = queue(line, universe.pace, tx.processes(Construct))
     tx.publish(universe.stream, events.ConstructionBegun(line[0].planet, wired[0], wired))
 
 
 def _start(tx: starwire.Transaction, universe: UniverseState, order: Order) -> starwire.Started:
-    started = tx.start(
+    return tx.start(
         Construct(universe.id, order.planet, order.structure, order.level, order.construction),
         due=rules.real(order.seconds, universe.pace),
         owner=order.player,
         stream=universe.stream,
     )
-    tx.db.execute(
-        update(constructions)
-        .where(constructions.c.universe == universe.id, constructions.c.construction == order.construction)
-        .values(process=started.process)
-    )
-    return started
+
+
+_THIS_ORDER = (
+    constructions.c.universe == bindparam("in_universe"),
+    constructions.c.construction == bindparam("of_order"),
+)
+_INSERT = insert(constructions)
+_DELETE = delete(constructions).where(*_THIS_ORDER)
+_BEGIN = update(constructions).where(*_THIS_ORDER).values(process=bindparam("to_process"))
+_MOVE_DOWN = (
+    update(constructions)
+    .where(*_THIS_ORDER)
+    .values({name: bindparam(f"to_{name}") for name in ("level", "metal", "crystal", "seconds")})
+)
 
 
 def _insert(tx: starwire.Transaction, universe: UniverseState, order: Order) -> None:
@@ -236,32 +246,22 @@ def _insert(tx: starwire.Transaction, universe: UniverseState, order: Order) -> 
         "metal": order.price.metal,
         "crystal": order.price.crystal,
         "seconds": order.seconds,
-        "process": None,
+        "process": order.process,
     }
-    tx.db.execute(insert(constructions).values(row))
+    tx.db.execute(_INSERT, row)
 
 
 def _delete(tx: starwire.Transaction, universe: UniverseState, order: Order) -> None:
-    mine = (constructions.c.universe == universe.id, constructions.c.construction == order.construction)
-    tx.db.execute(delete(constructions).where(*mine))
+    tx.db.execute(_DELETE, {"in_universe": universe.id, "of_order": order.construction})
 
 
 def _move_down(tx: starwire.Transaction, universe: UniverseState, moved: Sequence[Order]) -> None:
     if not moved:
         return
-    statement = (
-        update(constructions)
-        .where(constructions.c.universe == universe.id, constructions.c.construction == bindparam("which"))
-        .values(
-            level=bindparam("to_level"),
-            metal=bindparam("to_metal"),
-            crystal=bindparam("to_crystal"),
-            seconds=bindparam("to_seconds"),
-        )
-    )
     rows = [
         {
-            "which": each.construction,
+            "in_universe": universe.id,
+            "of_order": each.construction,
             "to_level": each.level,
             "to_metal": each.price.metal,
             "to_crystal": each.price.crystal,
@@ -269,4 +269,4 @@ def _move_down(tx: starwire.Transaction, universe: UniverseState, moved: Sequenc
         }
         for each in moved
     ]
-    tx.db.execute(statement, rows)
+    tx.db.execute(_MOVE_DOWN, rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 import starwire
 from herebedragons import rules, sky, words
@@ -14,9 +14,9 @@ from herebedragons.processes import Dragons, Probe
 from herebedragons.rules import Structure
 from herebedragons.store import members, universes
 from herebedragons.universe import (
+    CHARTED,
     Order,
     PlanetState,
-    charted,
     members_universe,
     orders_of,
     planets_of,
@@ -39,19 +39,33 @@ from herebedragons.wire import Probe as Travelling
 charts = starwire.Module("charts")
 
 
+_CREW = members.alias()
+
+_UNIVERSES = (
+    select(
+        universes.c.id,
+        universes.c.name,
+        universes.c.pace,
+        select(func.count()).where(_CREW.c.universe == universes.c.id).scalar_subquery(),
+        universes.c.created_at,
+    )
+    .join(members, members.c.universe == universes.c.id)
+    .where(members.c.player == bindparam("of_player"))
+    .order_by(universes.c.id)
+)
+
+_MEMBERS = (
+    select(members.c.player, members.c.name)
+    .where(members.c.universe == bindparam("in_universe"))
+    .order_by(members.c.joined_at, members.c.player)
+)
+
+
 @charts.view
-def universes_of_player(read: starwire.Read, player: str, ask: Universes) -> UniverseList:  # noqa: ARG001
+def universes_of_player(read: starwire.Read, player: str, ask: Universes) -> UniverseList:
     """The player's universes, oldest first."""
     read.position(f"player:{player}")
-    crew = members.alias()
-    size = select(func.count()).where(crew.c.universe == universes.c.id).scalar_subquery()
-    query = (
-        select(universes.c.id, universes.c.name, universes.c.pace, size, universes.c.created_at)
-        .join(members, members.c.universe == universes.c.id)
-        .where(members.c.player == player)
-        .order_by(universes.c.id)
-    )
-    return UniverseList([UniverseSummary(*row) for row in read.db.execute(query)])
+    return UniverseList([UniverseSummary(*row) for row in read.db.execute(_UNIVERSES, {"of_player": player})])
 
 
 @charts.view
@@ -60,7 +74,7 @@ def universe(read: starwire.Read, player: str, ask: Universe) -> Chart:
     stream = universe_key(ask.universe)
     read.position(stream)
     state = members_universe(read.db, ask.universe, player)
-    crew = select(members.c.player, members.c.name).where(members.c.universe == state.id)
+    here = {"in_universe": state.id}
     live = [process for process in read.processes(stream) if process.data and process.data.public]
     homes = [planet.at(read.now, state.pace) for planet in planets_of(read.db, state.id)]
     orders = orders_of(read.db, state.id)
@@ -71,14 +85,12 @@ def universe(read: starwire.Read, player: str, ask: Universe) -> Chart:
         pace=state.pace,
         created_at=state.created_at,
         map=Map(sky.RADIUS),
-        members=[
-            Member(*row) for row in read.db.execute(crew.order_by(members.c.joined_at, members.c.player))
-        ],
+        members=[Member(*row) for row in read.db.execute(_MEMBERS, here)],
         planets=[
             _planet(planet, [order for order in orders if order.planet == planet.planet], state.pace, live)
             for planet in homes
         ],
-        stars=[star(row) for row in read.db.execute(charted(state.id))],
+        stars=[star(row) for row in read.db.execute(CHARTED, here)],
         probes=[_travelling(process, homes) for process in live if isinstance(process.data, Probe)],
         processes=[_underway(process) for process in live],
         dragons=next((_inbound(process) for process in live if isinstance(process.data, Dragons)), None),

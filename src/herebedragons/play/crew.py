@@ -22,12 +22,10 @@ from herebedragons.commands import (
 from herebedragons.play.danger import await_dragons, enter
 from herebedragons.rules import Structure
 from herebedragons.store import members, planets, stars, universes
-from herebedragons.universe import UniverseState, planet_of, universe_of
+from herebedragons.universe import HOME_PLANET, UniverseState, planet_of, universe_of
 from herebedragons.wire import Nothing
 
 crew = starwire.Module("crew")
-
-_HOME_PLANET = 1
 
 _CODE_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 _CODE_LENGTH = 16
@@ -159,7 +157,7 @@ def _fill_sky(tx: starwire.Transaction, universe: UniverseState) -> None:
     levels = dict.fromkeys((structure.value for structure in Structure), 0)
     planet = {
         "universe": universe.id,
-        "planet": _HOME_PLANET,
+        "planet": HOME_PLANET,
         "star": sky.HOME,
         "name": sky.home_world(universe.seed),
         "metal": rules.START.metal,
