@@ -83,4 +83,4 @@ def to_datetime(micros: int) -> datetime:
 
 def isoformat(micros: int) -> str:
     """RFC 3339 with microseconds and a Z, as every time on the wire: ``2030-01-01T00:00:00.000000Z``."""
-    return to_datetime(micros).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{to_datetime(micros).isoformat(timespec='microseconds')[:-6]}Z"

@@ -93,26 +93,47 @@ class Executor:
         with self._database.write.begin() as connection:
             batch = self._open(connection, partitions)
             answers = self._stored_replies(batch, commands)
-            self._find_due(batch, partitions, due_limit)
-            left: list[int] = []
+            rows = batch.work.due(partitions, batch.real_now, due_limit, self._held)
+            batch.backlog = len(rows) == due_limit
+            for row in rows:
+                batch.enqueue(row)
+            # Half of the time at most goes to what is due, so that neither it nor commands wait for ever.
+            self._run_in_order(batch, [row.key for row in rows], started + self._limits.batch_seconds / 2)
             deadline = started + self._limits.batch_seconds
-            repeated = {index for index, _, _ in batch.repeats}
-            for index, command in enumerate(commands):
-                if index in answers or index in repeated:
-                    continue  # the flush answers a repeat as it did the first
-                if left or (batch.items and self._clock.monotonic() > deadline):
-                    left.append(index)
-                    continue
-                answers[index] = self._answer(batch, command)
-            for key in list(batch.due):
-                while batch.due.get(key) and self._clock.monotonic() <= deadline:
-                    self._run_due(batch, key, limit=1)
+            left = self._run_commands(batch, commands, answers, deadline)
+            self._run_in_order(batch, list(batch.due), deadline)
             outcome = batch.flush(answers, left)
             outcome.next_due = batch.work.next_due(partitions, self._held)
-            outcome.lateness = (
-                0.0 if outcome.next_due is None else max(0.0, (batch.real_now - outcome.next_due) / 1e6)
-            )
+            late = 0 if outcome.next_due is None else batch.real_now - outcome.next_due
+            outcome.lateness = max(0.0, late / 1e6)
         return outcome
+
+    def _run_in_order(self, batch: Batch, keys: Sequence[str], deadline: float) -> None:
+        """Run one due process of each named key, and then what is left of each, as far as time allows."""
+        for key in keys:
+            if self._clock.monotonic() > deadline and batch.items:
+                return
+            self._run_due(batch, key, limit=1)
+        for key in list(batch.due):
+            while batch.due.get(key):
+                if self._clock.monotonic() > deadline and batch.items:
+                    return
+                self._run_due(batch, key, limit=1)
+
+    def _run_commands(
+        self, batch: Batch, commands: Sequence[Command], answers: dict[int, bytes], deadline: float
+    ) -> list[int]:
+        """Answer the commands in order, as far as time allows; the indexes of those that are left."""
+        left: list[int] = []
+        repeated = {index for index, _, _ in batch.repeats}
+        for index, command in enumerate(commands):
+            if index in answers or index in repeated:
+                continue  # the flush answers a repeat as it did the first
+            if left or (index and self._clock.monotonic() > deadline):
+                left.append(index)
+            else:
+                answers[index] = self._answer(batch, command)
+        return left
 
     def _open(self, connection: Connection, partitions: Sequence[int]) -> Batch:
         work = Work(connection, self._database.statements)
@@ -139,12 +160,6 @@ class Executor:
             else:
                 first[claim] = command.digest
         return answers
-
-    def _find_due(self, batch: Batch, partitions: Sequence[int], limit: int) -> None:
-        rows = batch.work.due(partitions, batch.real_now, limit, self._held)
-        batch.backlog = len(rows) == limit
-        for row in rows:
-            batch.enqueue(row)
 
     def _answer(self, batch: Batch, command: Command) -> bytes:
         if command.key in self._held:

@@ -33,7 +33,7 @@ def start_reading(position: Position, resume: int | None, *, same_epoch: bool) -
 
     Args:
         position: the stream as it stands.
-        resume: the last offset that the client has seen; 0 asks for all that is kept; None begins at the head.
+        resume: the last offset that the client has seen; 0: all that is kept; None: the head.
         same_epoch: whether the client knows this database (its epoch is ours).
     """
     if resume is None:
