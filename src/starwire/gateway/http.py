@@ -33,7 +33,6 @@ from starwire.gateway.responses import (
     on_http_error,
     on_refused,
 )
-from starwire.protocol import decode_args
 from starwire.schema import describe
 
 BODY_BYTES = 16_384
@@ -124,7 +123,7 @@ def _auth_routes(accounts: Accounts | None, origins: Collection[str]) -> list[Ba
         async def absent(_: Request) -> Response:
             raise Refused("not_found", "This server has no accounts of its own: it has App(auth=…).")
 
-        return [Route("/auth/{rest:path}", absent)]
+        return [Route("/auth/{rest:path}", absent, methods=["GET", "POST"])]
 
     async def guest(request: Request) -> Any:
         await _body(request, _guest, origins)
@@ -213,7 +212,12 @@ async def _body(request: Request, decoder: msgspec.json.Decoder[T], origins: Col
         data += chunk
         if len(data) > BODY_BYTES:
             raise Refused("too_large", f"A body has at most {BODY_BYTES} bytes.")
-    return decode_args(decoder, bytes(data) or b"{}")
+    try:
+        return decoder.decode(data or b"{}")
+    except msgspec.ValidationError as error:
+        raise Refused("invalid_args", f"{str(error).replace(' - at `$.', ' at `')}.") from None
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        raise Refused("malformed", "The body is not JSON.") from None
 
 
 def _address(request: Request) -> str | None:
