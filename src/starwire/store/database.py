@@ -90,7 +90,7 @@ def read_facts(connection: Connection, *, partitions: int, seed: str | None = No
         ConfigurationError: the database was made with another number of partitions.
     """
     rows = connection.execute(select(tables.meta.c.name, tables.meta.c.value))
-    found = dict(rows.tuples().all())
+    found: dict[str, str] = {name: value for name, value in rows}  # noqa: C416 - rows are no pairs to mypy
     if not found:
         found = {
             "epoch": secrets.token_hex(8),

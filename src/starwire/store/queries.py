@@ -138,7 +138,8 @@ class Work:
         rows = self.connection.execute(
             self._sql.advance_heads, [{"name": name, "head": counts[name]} for name in sorted(counts)]
         )
-        return dict(rows.tuples().all())
+        heads: dict[str, int] = {name: head for name, head in rows}  # noqa: C416 - rows are no pairs to mypy
+        return heads
 
     def add_events(self, rows: Sequence[EventRow]) -> None:
         """Insert events that have their offsets."""
