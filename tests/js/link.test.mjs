@@ -87,6 +87,20 @@ test("too many connections: the client stays away for at least half a minute", a
   assert.deepEqual(w.seen.states.at(-1), { state: "waiting", retryIn: 30_000, reason: "too_many_connections" });
 });
 
+test("an error that no close event follows is a lost connection all the same", async () => {
+  const w = world();
+  w.client.connect();
+  await settle();
+  w.socket.onerror({});
+  await w.timers.advance(100);
+  assert.equal(w.seen.states.at(-1).reason, "lost");
+  await w.timers.advance(1_000);
+  await w.welcome();
+  w.socket.onerror({});
+  w.socket.drop(4403);
+  assert.equal(w.seen.states.at(-1).reason, "refused", "the code of the close event counts when there is one");
+});
+
 test("a hello that is not answered in time is given up", async () => {
   const w = world();
   w.client.connect();

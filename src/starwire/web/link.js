@@ -13,6 +13,7 @@ export const SUBPROTOCOL = "starwire.v1";
 export const HELLO_MS = 15_000; // from the first byte to the answered hello
 export const SILENCE_MS = 25_000; // after this long without a frame, ask
 export const ANSWER_MS = 10_000; // without any frame after asking, the server is dead
+export const ERROR_MS = 100; // from an error event to the close event
 export const GOODBYE_MS = 30_000; // to close after goodbye
 export const STABLE_MS = 5_000; // open this long, the next loss starts the backoff anew
 export const WAKE_JITTER_MS = 300;
@@ -132,7 +133,8 @@ export class Link {
   #listen(socket) {
     socket.onopen = () => this.#greet();
     socket.onmessage = ({ data }) => this.#receive(data);
-    socket.onerror = () => {}; // says nothing, and a close event follows
+    // A close event follows, and tells the code; but not in Node 20 when the server cannot be reached.
+    socket.onerror = () => socket === this.#socket && this.#arm(ERROR_MS, () => this.#closed(1006));
     socket.onclose = ({ code }) => this.#closed(code);
   }
 
