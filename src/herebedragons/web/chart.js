@@ -3,7 +3,7 @@
 import { html, useEffect, useMemo, useRef, useState } from "./vendor/htm-preact.js";
 import { placeBeasts, Beast } from "./chart/blank.js";
 import { Courses, Routes } from "./chart/courses.js";
-import { BOX, fixed } from "./chart/geometry.js";
+import { BOX, fixed, project } from "./chart/geometry.js";
 import { milkyWay, net, rim } from "./chart/rim.js";
 import { cutStar, namePlaces, nearest, size, sun } from "./chart/stars.js";
 import { put, useFrames, useTwinkle } from "./hooks.js";
@@ -16,10 +16,11 @@ const TAP_PX = 26;
 export function Chart({ universe, pinned, pin, pointed, point }) {
   const svg = useRef(null);
   const sheet = useRef(null);
-  const unit = useUnit(svg);
-  const { stars } = universe;
+  const shown = useShownSize(svg);
+  const { unit } = shown;
+  const stars = useMemo(() => universe.stars.map((s) => ({ ...s, ...project(s, universe.map.radius) })), [universe.stars, universe.map.radius]);
   const first = [pinned, pointed].filter((s) => s != null);
-  const places = useMemo(() => namePlaces(stars, unit, first), [stars, unit, pinned, pointed]);
+  const places = useMemo(() => namePlaces(stars, shown, first), [stars, shown, pinned, pointed]);
   useTwinkle(sheet);
 
   const starAt = (event, px) => {
@@ -29,8 +30,8 @@ export function Chart({ universe, pinned, pin, pointed, point }) {
   };
   return html`
     <div class="layers" ref=${sheet}>
-      <${Engraving} universe=${universe} />
-      <svg class="chart moving" viewBox=${VIEW} aria-hidden="true"><${Courses} universe=${universe} /><${HomePlanet} star=${stars.find((s) => s.home)} planet=${universe.planets[0]} /></svg>
+      <${Engraving} stars=${stars} />
+      <svg class="chart moving" viewBox=${VIEW} aria-hidden="true"><${Courses} universe=${universe} stars=${stars} /><${HomePlanet} star=${stars.find((s) => s.home)} planet=${universe.planets[0]} /></svg>
       <svg
         ref=${svg} class="chart stars" viewBox=${VIEW} data-testid="star-map"
         role="group" aria-label=${`Star map of ${universe.name}: ${stars.length} known ${stars.length === 1 ? "star" : "stars"}`}
@@ -47,7 +48,7 @@ export function Chart({ universe, pinned, pin, pointed, point }) {
 }
 
 /** What stands still, on a sheet of its own, so that nothing that moves makes it be drawn again. */
-function Engraving({ universe: { stars } }) {
+function Engraving({ stars }) {
   const beasts = useMemo(() => placeBeasts(stars), [stars]);
   const reach = useMemo(() => Math.max(16, ...stars.map((s) => Math.hypot(s.x, s.y) + 5)), [stars]);
   const ground = useMemo(() => net(reach), [reach]);
@@ -85,7 +86,7 @@ function Star({ star, unit, place, chosen, pointed, pin }) {
           : html`<g class="sun" dangerouslySetInnerHTML=${{ __html: sun() }} />`}
         <circle class="ring" r=${fixed(ring)} />
       </g>
-      ${place && html`<text class="star-name" x=${place.x} y=${place.y} text-anchor=${place.anchor} font-size=${fixed(12.5 * unit)}>${star.name}</text>`}
+      ${place && html`<text class="star-name" x=${place.x} y=${place.y} text-anchor=${place.anchor} font-size=${fixed(12.5 * unit)} stroke-width=${fixed(3 * unit)}>${star.name}</text>`}
     </g>
   `;
 }
@@ -110,15 +111,17 @@ function HomePlanet({ star, planet }) {
   `;
 }
 
-/** How many map units a CSS pixel is, as the chart is shown now. */
-function useUnit(svg) {
-  const [unit, set] = useState(0.37);
+/** How many map units a CSS pixel is as the chart is shown now, and at which pixel its middle is. */
+function useShownSize(svg) {
+  const [shown, set] = useState({ unit: 0.37, middle: [0, 0] });
   useEffect(() => {
-    const measure = () => svg.current?.clientWidth && set((2 * BOX) / Math.min(svg.current.clientWidth, svg.current.clientHeight || Infinity));
+    const measure = () => {
+      const { left, top, width, height } = svg.current.getBoundingClientRect();
+      if (width) set({ unit: (2 * BOX) / Math.min(width, height), middle: [left + width / 2, top + height / 2] });
+    };
     const observer = new ResizeObserver(measure);
     observer.observe(svg.current);
-    measure();
     return () => observer.disconnect();
   }, []);
-  return unit;
+  return shown;
 }

@@ -44,12 +44,6 @@ export function moment(at, now = Date.now()) {
   return `${then.toLocaleDateString([], { day: "numeric", month: "short" })}, ${time}`;
 }
 
-/** "just now", "3 minutes ago". */
-export function ago(at, now) {
-  const past = now - Date.parse(at);
-  return past < 45_000 ? "just now" : `${inWords(Math.floor(past / 60_000 + 0.5) * 60_000)} ago`;
-}
-
 export const STRUCTURES = {
   metal_mine: { name: "Metal mine", use: "metal, hour by hour" },
   crystal_mine: { name: "Crystal mine", use: "crystal, hour by hour" },

@@ -76,9 +76,9 @@ function tell(universe, push) {
 }
 
 let toasts = 0;
-export function toast(message, danger = false) {
+function toast(message, danger = false) {
   const id = ++toasts;
-  update((s) => ({ toasts: [...s.toasts, { id, message, danger }].slice(-4) }));
+  update((s) => ({ toasts: [...s.toasts, { id, message, danger }].slice(-3) }));
   setTimeout(() => dismiss(id), danger ? 20_000 : 9_000);
 }
 export const dismiss = (id) => update((s) => ({ toasts: s.toasts.filter((t) => t.id !== id) }));

@@ -48,7 +48,7 @@ export const signUp = async (name, password) => remember(await register(base, na
 export async function signOut() {
   const tokens = freshest();
   hangUp();
-  if (account) localStorage.removeItem(offsetsKey(account.player));
+  if (account?.guest) localStorage.removeItem(offsetsKey(account.player));
   account = null;
   localStorage.removeItem(ACCOUNT);
   if (tokens) await logout(base, tokens.refresh_token, tokens.access_token).catch(() => {});

@@ -6,7 +6,7 @@ import { fixed, polar } from "./geometry.js";
 
 const KINDS = {
   dragon: { draw: dragon, box: DRAGON_BOX, least: 62, most: 84, radius: 61, reach: 34, grain: 8 },
-  serpent: { draw: serpent, box: SERPENT_BOX, least: 46, most: 64, radius: 72, reach: 25, grain: 9 },
+  serpent: { draw: serpent, box: SERPENT_BOX, least: 46, most: 64, radius: 72, reach: 25, grain: 11 },
 };
 
 const clearance = (stars, [x, y]) => Math.min(...stars.map((s) => Math.hypot(s.x - x, s.y - y)));

@@ -20,9 +20,9 @@ export function Routes({ stars }) {
   return html`${stars.filter((s) => s.probed && !s.home).map((s) => html`<path key=${s.star} class="route" d=${arcPath(arc([x, y], [s.x, s.y]))} />`)}`;
 }
 
-export function Courses({ universe }) {
-  const home = homeOf(universe.stars);
-  const at = new Map(universe.stars.map((s) => [s.star, [s.x, s.y]]));
+export function Courses({ universe, stars }) {
+  const home = homeOf(stars);
+  const at = new Map(stars.map((s) => [s.star, [s.x, s.y]]));
   return html`
     <g>
       ${universe.probes.map((p) => at.has(p.star) && html`<${Probe} key=${p.process} probe=${p} from=${at.get(p.from_star) ?? [home.x, home.y]} to=${at.get(p.star)} />`)}

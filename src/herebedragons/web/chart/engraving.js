@@ -43,9 +43,6 @@ export function curve(points, n) {
 export const line = (points, close = false) =>
   points.map(([x, y], i) => `${i ? "L" : "M"}${round(x)} ${round(y)}`).join("") + (close ? "Z" : "");
 
-/** A line through `points`, smooth, as path text. */
-export const smooth = (points, n = points.length * 8) => line(curve(points, n).samples);
-
 export const path = (kind, d) => (d ? `<path class="${kind}" d="${d}"/>` : "");
 
 /**

@@ -1,4 +1,4 @@
-/* Where things stand on the chart. Map units: home at (0,0), the known sky within 100, the rim beyond it. */
+/* Where things stand on the chart. Chart units: home at (0,0), the sky within 100, the rim beyond it. */
 
 export const RIM = { sky: 105, inner: 106.4, scale: 110.6, numerals: 112.9, words: 117.4, outer: 123.8, edge: 127 };
 export const BOX = 130;
@@ -9,6 +9,17 @@ export const polar = (degrees, radius) => {
 };
 
 export const fixed = (n) => Math.round(n * 100) / 100;
+
+/**
+ * The chart's projection: true in bearing, wide in the middle, where a young universe has all its stars,
+ * and narrow towards the rim. `radius` is how far the map's own units reach.
+ */
+export function project({ x, y }, radius) {
+  const distance = Math.hypot(x, y) / radius;
+  if (distance === 0) return { x: 0, y: 0 };
+  const stretch = (100 * distance ** 0.68) / (distance * radius);
+  return { x: x * stretch, y: y * stretch };
+}
 
 /** A shallow arc between two points, always bowed to the same hand, as a quadratic's three points. */
 export function arc([x1, y1], [x2, y2], bow = 0.16) {

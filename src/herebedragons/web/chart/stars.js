@@ -42,9 +42,10 @@ export function sun() {
 
 /**
  * Where each name goes: star → {x, y, anchor}, or nothing where it would cover another.
- * `unit` is how many map units a CSS pixel is; `first` are the stars whose names must be seen.
+ * `unit` is how many map units a CSS pixel is, `middle` where home is in pixels; `first` are the stars whose names must be seen.
  */
-export function namePlaces(stars, unit, first = [], fontPx = 12.5) {
+export function namePlaces(stars, { unit, middle }, first = [], fontPx = 12.5) {
+  const snap = (n, offset) => Math.round((Math.round(n / unit + offset) - offset) * unit * 1000) / 1000;
   const taken = stars.map((s) => box(s.x - size(s.magnitude), s.y - size(s.magnitude), size(s.magnitude) * 2, size(s.magnitude) * 2));
   taken.push(box(-9, -9, 18, 18));
   const places = new Map();
@@ -64,7 +65,7 @@ export function namePlaces(stars, unit, first = [], fontPx = 12.5) {
     if (!chosen) continue;
     const [x, y, anchor, left, top] = chosen;
     taken.push(box(left, top, w, h));
-    places.set(star.star, { x: fixed(x), y: fixed(y), anchor });
+    places.set(star.star, { x: snap(x, middle[0]), y: snap(y, middle[1]), anchor }); // on whole pixels letters are sharp
   }
   return places;
 }

@@ -6,7 +6,7 @@ import { useStore } from "../store.js";
 
 const FEW = 7;
 const NONE = [];
-export const isDanger = (event) => event === "dragons_inbound" || event === "dragons_raided";
+const isDanger = (event) => event === "dragons_inbound" || event === "dragons_raided";
 
 export function Chronicle({ universe }) {
   const entries = useStore((s) => s.chronicles[universe]) ?? NONE;

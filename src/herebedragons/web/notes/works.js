@@ -26,7 +26,7 @@ export function Works({ universe, planet }) {
   const [renaming, setRenaming] = useState(false);
   return html`
     <section class="note works" aria-labelledby="works-title">
-      <h2 id="works-title"><span>The works on <span class="name" data-testid="planet-name">${planet.name}</span></span>
+      <h2 id="works-title"><span data-testid="planet-name">${planet.name}</span>
         <button class="quiet rename" aria-expanded=${renaming ? "true" : "false"} data-testid="rename" onClick=${() => setRenaming(!renaming)}>rename</button></h2>
       ${renaming && html`<${Rename} planet=${planet} done=${() => setRenaming(false)} />`}
       <ul>${Object.keys(STRUCTURES).map((structure) => {
