@@ -259,7 +259,11 @@ class App(Module):
                     name, job, declared.handler, msgspec.json.Decoder(job), declared.place
                 )
             for event in module.declared_events:
-                events[kinds.wire_name(event)] = event
+                name = kinds.wire_name(event)
+                other = events.setdefault(name, event)
+                if other is not event:
+                    both = " and ".join(f"{each.__module__}.{each.__qualname__}" for each in (other, event))
+                    raise ConfigurationError(f"event {name!r} is declared twice: {both}")
         return Registry(
             self.name,
             commands,
