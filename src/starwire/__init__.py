@@ -4,6 +4,7 @@ The public names. A game needs no others; ``starwire.testing`` has the test kit.
 """
 
 from starwire.app import App, Module
+from starwire.client import Client, CommandError
 from starwire.errors import ConfigurationError, NotAllowed, Rejected, StarwireError
 from starwire.identity import Identity
 from starwire.kinds import Command, Event, Process, View
@@ -14,7 +15,9 @@ from starwire.transaction import Read, Transaction
 
 __all__ = [
     "App",
+    "Client",
     "Command",
+    "CommandError",
     "ConfigurationError",
     "Event",
     "Identity",

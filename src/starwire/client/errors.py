@@ -1,0 +1,75 @@
+"""What a client raises. Codes that come from the server are those of ``starwire.errors``; four are its own.
+
+``closed`` (the client was closed, or refused for good, before an answer came), ``timeout`` (whether it
+happened is not known), ``queue_full`` and ``too_large`` (it was not sent).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starwire.errors import StarwireError
+
+
+class CommandError(StarwireError):
+    """A command or view that was refused: what the reply's ``error`` says. ``retry_after`` is in seconds."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        command: str | None = None,
+        reason: str | None = None,
+        details: Any = None,
+        retry: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{command}: {reason or code}: {message}")
+        self.code = code
+        self.message = message
+        self.command = command
+        self.reason = reason
+        self.details = details
+        self.retry = retry
+        self.retry_after = retry_after
+
+
+class AuthError(StarwireError):
+    """A refusal of ``/auth/…``: ``status`` is the HTTP status, 0 when the server could not be reached."""
+
+    def __init__(self, code: str, message: str, *, status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+        self.retry_after = retry_after
+
+    @property
+    def final(self) -> bool:
+        """Trying the same again cannot help: the credentials themselves were refused."""
+        return 400 <= self.status < 500 and self.status not in {408, 429}
+
+
+class Lagged(StarwireError):
+    """Who reads ``pushes()`` was so slow that some were dropped: read the state again, and begin anew."""
+
+
+def closed(command: str | None, why: str) -> CommandError:
+    """The error of a command that a closed client has left without an answer."""
+    return CommandError("closed", f"The connection is closed: {why}.", command=command)
+
+
+def refusal(frame: dict[str, Any], command: str | None) -> CommandError:
+    """The error that a reply carries."""
+    error = frame.get("error") or {}
+    code = str(error.get("code", "internal"))
+    return CommandError(
+        code,
+        str(error.get("message", code)),
+        command=command,
+        reason=error.get("reason"),
+        details=error.get("details"),
+        retry=error.get("retry") is True,
+        retry_after=error.get("retry_after"),
+    )
