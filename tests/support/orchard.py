@@ -1,101 +1,125 @@
-"""A small app for tests that need a whole server: `starwire serve --app tests.support.orchard:app --dev`."""
+"""The orchard, for tests of servers and clients: trees that ripen in no time, a counter, an open stream."""
 
 from datetime import timedelta
-from typing import Literal
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, update
 
 import starwire
-
-tables = MetaData()
-trees = Table("trees", tables, Column("player", String, primary_key=True), Column("apples", Integer))
-app = starwire.App("orchard", tables=tables)
+from starwire import Read, Transaction
 
 
 class Plant(starwire.Command, frozen=True):
-    seconds: float = 60
-    kind: Literal["apple", "pear"] = "apple"
+    milliseconds: int = 10
 
 
-class Fell(starwire.Command, frozen=True):
-    tree: int
+class Pick(starwire.Command, frozen=True):
+    """Pick one apple; count how often."""
+
+
+class Shout(starwire.Command, frozen=True):
+    text: str
+    times: int = 1
+
+    def key(self, player: str) -> str:
+        return "meadow"
 
 
 class Join(starwire.Command, frozen=True):
-    village: str
-
-
-class Tell(starwire.Command, frozen=True):
-    village: str
-    number: int
+    """Hear the meadow."""
 
     def key(self, player: str) -> str:
-        return f"village:{self.village}"
+        return "meadow"
+
+
+class Break(starwire.Command, frozen=True):
+    """Raises."""
 
 
 class Ripen(starwire.Process, frozen=True):
-    public = ("kind",)
+    public = ("apples",)
 
-    kind: str = "apple"
+    apples: int = 3
 
 
 class Ripe(starwire.Event, frozen=True):
     apples: int
 
 
-class Told(starwire.Event, frozen=True):
-    number: int
+class Picked(starwire.Event, frozen=True):
+    total: int
+
+
+class Shouted(starwire.Event, frozen=True):
+    text: str
+
+    def message(self) -> str:
+        return f"Somebody shouts: {self.text}"
 
 
 class Look(starwire.View, frozen=True):
-    pass
+    """How many apples were picked."""
 
 
-app.event(Ripe)
-app.event(Told)
+class Meadow(starwire.View, frozen=True):
+    """How often somebody has shouted."""
 
 
-@app.command
-def plant(tx: starwire.Transaction, player: str, order: Plant) -> starwire.Started:
-    """Plant a tree; it is ripe after so many seconds."""
-    if order.seconds <= 0:
-        raise starwire.Rejected("too_fast", "A tree needs a moment.", need=1)
-    return tx.start(Ripen(order.kind), owner=player, due=timedelta(seconds=order.seconds))
+def orchard() -> starwire.App:  # noqa: C901 -- many small handlers
+    """A new app with tables of its own."""
+    tables = MetaData()
+    baskets = Table("baskets", tables, Column("player", String, primary_key=True), Column("apples", Integer))
+    app = starwire.App("orchard", tables=tables)
 
+    @app.command
+    def plant(tx: Transaction, player: str, order: Plant) -> starwire.Started:
+        if order.milliseconds < 0:
+            raise starwire.Rejected("too_fast", "A tree needs some time.", need=0)
+        return tx.start(Ripen(), owner=player, due=timedelta(milliseconds=order.milliseconds))
 
-@app.command
-def fell(tx: starwire.Transaction, player: str, order: Fell) -> bool:
-    """Fell a tree before it is ripe."""
-    return tx.cancel(order.tree)
+    @app.process
+    def ripen(tx: Transaction, job: Ripen) -> None:
+        tx.publish(f"player:{tx.process.owner}", Ripe(job.apples))
 
+    def count(tx: Transaction, whose: str) -> int:
+        row = baskets.c.player == whose
+        apples: int | None = tx.db.scalar(select(baskets.c.apples).where(row))
+        if apples is None:
+            tx.db.execute(insert(baskets).values(player=whose, apples=1))
+        else:
+            tx.db.execute(update(baskets).where(row).values(apples=apples + 1))
+        return (apples or 0) + 1
 
-@app.command
-def join(tx: starwire.Transaction, player: str, order: Join) -> None:
-    """Hear what is told in a village."""
-    tx.subscribe(player, f"village:{order.village}")
+    @app.command
+    def pick(tx: Transaction, player: str, order: Pick) -> int:
+        total = count(tx, player)
+        tx.publish(f"player:{player}", Picked(total))
+        return total
 
+    @app.command
+    def shout(tx: Transaction, player: str, order: Shout) -> int:
+        total = 0
+        for _ in range(order.times):
+            tx.publish("meadow", Shouted(order.text))
+            total = count(tx, "meadow")
+        return total
 
-@app.command
-def tell(tx: starwire.Transaction, player: str, order: Tell) -> int:
-    """Tell a village a number."""
-    tx.publish(f"village:{order.village}", Told(order.number))
-    return order.number
+    @app.command
+    def join(tx: Transaction, player: str, order: Join) -> None:
+        tx.subscribe(player, "meadow")
 
+    @app.command
+    def break_(tx: Transaction, player: str, order: Break) -> None:
+        raise RuntimeError("a secret")
 
-@app.process
-def ripen(tx: starwire.Transaction, job: Ripen) -> None:
-    """Three apples more."""
-    owner = tx.process.owner or ""
-    apples = tx.db.scalar(select(trees.c.apples).where(trees.c.player == owner))
-    if apples is None:
-        tx.db.execute(insert(trees).values(player=owner, apples=3))
-    else:
-        tx.db.execute(update(trees).where(trees.c.player == owner).values(apples=apples + 3))
-    tx.publish(f"player:{owner}", Ripe((apples or 0) + 3), message="Apples are ripe.")
+    @app.view
+    def look(read: Read, player: str, ask: Look) -> int:
+        return read.db.scalar(select(baskets.c.apples).where(baskets.c.player == player)) or 0
 
+    @app.view
+    def meadow(read: Read, player: str, ask: Meadow) -> int:
+        read.position("meadow")
+        return read.db.scalar(select(baskets.c.apples).where(baskets.c.player == "meadow")) or 0
 
-@app.view
-def look(read: starwire.Read, player: str, ask: Look) -> int:
-    """How many apples there are."""
-    read.position(f"player:{player}")
-    return read.db.scalar(select(trees.c.apples).where(trees.c.player == player)) or 0
+    app.event(Ripe)
+    app.event(Shouted)
+    return app

@@ -110,7 +110,7 @@ class Cursors:
         return news
 
     def grant(self, push: Push) -> tuple[str, int | None] | None:
-        """Follow ``subscribed`` and ``unsubscribed``: (stream, offset; None: it is gone), if anything changed.
+        """Follow grants: (stream, offset; None when it is gone), or None when nothing changed.
 
         Those replayed after a reconnect are older than hello's list of streams, which holds their outcome.
         """
