@@ -25,8 +25,10 @@ for module in (crew, building, exploring, danger, charts):
 
 for event in (
     events.UniverseOpened,
+    events.UniverseClosed,
     events.UniverseCreated,
     events.MemberJoined,
+    events.MemberLeft,
     events.ConstructionQueued,
     events.ConstructionBegun,
     events.ConstructionComplete,

@@ -60,6 +60,10 @@ class Invite(InUniverse, frozen=True):
     renew: bool = False
 
 
+class Leave(InUniverse, frozen=True):
+    """Leave the crew for good. The universe goes on without, also when nobody is left in it."""
+
+
 class Build(InUniverse, frozen=True):
     """Order one more level of a structure; it is paid now and waits its turn."""
 

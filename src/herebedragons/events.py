@@ -20,6 +20,12 @@ class UniverseOpened(starwire.Event, frozen=True):
     pace: Pace
 
 
+class UniverseClosed(starwire.Event, frozen=True):
+    """On `player:<id>`: this player is no longer in a universe."""
+
+    universe: int
+
+
 class UniverseCreated(starwire.Event, frozen=True):
     """The first event of every universe."""
 
@@ -29,6 +35,13 @@ class UniverseCreated(starwire.Event, frozen=True):
 
 class MemberJoined(starwire.Event, frozen=True):
     """Somebody has accepted the invitation."""
+
+    player: str
+    name: str
+
+
+class MemberLeft(starwire.Event, frozen=True):
+    """One of the crew has left for good."""
 
     player: str
     name: str

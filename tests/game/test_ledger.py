@@ -121,10 +121,14 @@ def _expect_rejection(refusal: CommandFailed) -> None:
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
-@given(acts, st.sampled_from([1, 60]))
-def test_resources_add_up_over_any_game(script: list[tuple[str, Any]], pace: int) -> None:
+@given(acts, st.sampled_from([1, 60]), st.booleans())
+def test_resources_add_up_over_any_game(script: list[tuple[str, Any]], pace: int, settled: bool) -> None:
     with story(pace=pace) as arda:
         ledger = Ledger(pace, moment(arda.chart()["created_at"]))
+        if settled:
+            arda.first_session()
+            arda.world.advance(hours=6)
+            ledger.follow(arda)
         for what, with_ in script:
             try:
                 act(arda, ledger, what, with_)

@@ -5,7 +5,7 @@ import pytest
 from herebedragons import rules
 from herebedragons.app import app
 from starwire.testing import World
-from tests.game.story import moment, names, refused, story
+from tests.game.story import moment, names, refused, sentence, story
 
 
 def test_a_new_universe_has_a_home_planet_that_can_build_and_a_star_to_live_at() -> None:
@@ -193,6 +193,7 @@ def test_a_crew_is_full_at_eight() -> None:
     ("command", "args"),
     [
         ("invite", {}),
+        ("leave", {}),
         ("build", {"planet": 1, "structure": "metal_mine"}),
         ("cancel_construction", {"construction": 1}),
         ("send_probe", {"star": 1}),
@@ -218,6 +219,35 @@ def test_who_is_not_a_member_sees_and_hears_nothing() -> None:
         arda.build("metal_mine")
         arda.world.advance(hours=1)
         assert eve.received() == []
+
+
+def test_who_leaves_hears_and_sees_no_more_and_the_others_go_on() -> None:
+    with story() as arda:
+        bo = arda.invite("bo")
+        assert arda.order("leave", by=bo) == {}
+        (left,) = arda.ann.received("member_left")
+        assert left.data["player"] == "bo"
+        assert sentence(left) == f"{left.data['name']} has left the crew of Arda."
+        (closed,) = bo.received("universe_closed")
+        assert (closed.stream, closed.data) == ("player:bo", {"universe": arda.universe})
+        assert bo.view("universes") == {"universes": []}
+        heard = len(bo.received())
+        arda.build("metal_mine")
+        arda.world.advance(hours=1)
+        assert len(bo.received()) == heard
+        assert refused(lambda: arda.chart(bo)).reason == "not_a_member"
+        assert [member["player"] for member in arda.chart()["members"]] == ["ann"]
+
+
+def test_a_universe_that_everybody_left_comes_to_rest() -> None:
+    with story() as arda:
+        code = arda.order("invite")["invitation"]
+        arda.order("leave")
+        arda.world.advance(days=100)
+        assert arda.world.engine.next_due is None
+        bo = arda.world.connect("bo")
+        bo.command("join", invitation=code)
+        assert arda.chart(bo)["members"][0]["player"] == "bo"
 
 
 def test_a_planet_can_be_renamed_by_the_crew() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import asdict
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 import starwire
 from herebedragons import events, rules, sky
@@ -14,6 +14,7 @@ from herebedragons.commands import (
     Invitation,
     Invite,
     Join,
+    Leave,
     RenamePlanet,
     UniverseEntered,
     invited_to,
@@ -77,6 +78,20 @@ def join(tx: starwire.Transaction, player: str, order: Join) -> UniverseEntered:
     _room_for_one_more(tx, player)
     _add_member(tx, universe, player)
     return UniverseEntered(universe.id)
+
+
+@crew.command
+def leave(tx: starwire.Transaction, player: str, order: Leave) -> Nothing:
+    """Leave the crew. When nobody is left, dragons lose interest, and then nothing happens there any more."""
+    universe = enter(tx, order.universe, player)
+    me = (members.c.universe == universe.id, members.c.player == player)
+    name = tx.db.scalar(select(members.c.name).where(*me))
+    tx.db.execute(delete(members).where(*me))
+    message = f"{name} has left the crew of {universe.name}."
+    tx.publish(universe.stream, events.MemberLeft(player, name), message=message)
+    tx.publish(f"player:{player}", events.UniverseClosed(universe.id))
+    tx.unsubscribe(player, universe.stream)
+    return Nothing()
 
 
 @crew.command
