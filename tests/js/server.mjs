@@ -1,4 +1,4 @@
-// A real server for real.test.mjs: `starwire serve` with the orchard of tests/support, on a port that stays the
+// A real server for real.test.mjs: `starwire serve` with the village of tests/support, on a port that stays the
 // same when it is killed and started again.
 
 import { spawn } from "node:child_process";
@@ -26,7 +26,7 @@ export class Server {
   async start() {
     const facts = join(this.#data, "server.json");
     rmSync(facts, { force: true });
-    const args = ["serve", "--app", "tests.support.orchard:app", "--dev", "--port", this.#port, "--data", this.#data];
+    const args = ["serve", "--app", "tests.support.village:app", "--dev", "--port", this.#port, "--data", this.#data];
     const env = { ...process.env, ...this.#settings, PYTHONPATH: REPOSITORY };
     this.#child = spawn(COMMAND, args, { cwd: REPOSITORY, env, stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) stream.on("data", (text) => (this.output += text));
