@@ -94,7 +94,7 @@ class Accounts:
         now = self._clock.now()
 
         def work(connection: Connection) -> tuple[Account, str]:
-            account = _add_account(connection, now)
+            account = add_account(connection, now)
             return account, self._open(connection, account, refresh_token, now)
 
         account, session = await self._engine.write(work)
@@ -117,7 +117,7 @@ class Accounts:
         guest = None if access_token is None else self._guest_of(access_token)
         self._limit_new(address)
         taken = Refused("name_taken", f"The name “{name}” is taken; choose another.")
-        if await self._engine.read(lambda connection: _find_login(connection, folded(name))) is not None:
+        if await self._engine.read(lambda connection: find_login(connection, folded(name))) is not None:
             raise taken
         kept = await self._passwords.hash(password)
         refresh_token = self._refresh.first()
@@ -125,7 +125,7 @@ class Accounts:
 
         def work(connection: Connection) -> tuple[Account, str] | Refused:
             if guest is None:
-                account = _add_account(connection, now, name=name, password=kept)
+                account = add_account(connection, now, name=name, password=kept)
                 return account, self._open(connection, account, refresh_token, now)
             upgraded = self._upgrade(connection, guest, name, kept, token=refresh_token, now=now)
             return upgraded if isinstance(upgraded, Refused) else (upgraded, guest[1])
@@ -153,7 +153,7 @@ class Accounts:
         wait = self._failures.wait(failures, moment) or self._attempts.take(address_key(address), moment)
         if wait:
             raise Refused("rate_limited", "Too many attempts to sign in.", retry_after=wait)
-        account = await self._engine.read(lambda connection: _find_login(connection, login))
+        account = await self._engine.read(lambda connection: find_login(connection, login))
         try:
             password = checked_password(password, self._limits)
         except Refused:
@@ -186,7 +186,7 @@ class Accounts:
 
         def work(connection: Connection) -> tuple[sessions.Refreshed, Account | None]:
             done = sessions.rotate(connection, refresh_token, self._refresh, now=now, life=self._life)
-            return done, _find_account(connection, done.account)
+            return done, find_account(connection, done.account)
 
         refreshed, account = await self._engine.write(work)
         if refreshed.outcome is Outcome.SUPERSEDED:
@@ -242,7 +242,7 @@ class Accounts:
         self, connection: Connection, guest: tuple[int, str], name: str, kept: str, *, token: str, now: int
     ) -> Account | Refused:
         id, session = guest
-        account = _find_account(connection, id)
+        account = find_account(connection, id)
         if account is not None and account.login is not None:
             return Refused(
                 "registered", f"You are “{account.name}” already; sign out to make another account."
@@ -271,9 +271,10 @@ class Accounts:
         return SignedIn(player, account.name, access, refresh_token, self._tokens.access_seconds)
 
 
-def _add_account(
+def add_account(
     connection: Connection, now: int, *, name: str | None = None, password: str | None = None
 ) -> Account:
+    """Make an account; without a name it is a guest's."""
     login = None if name is None else folded(name)
     values = {"name": name or "", "login": login, "password": password, "created_at": now}
     id = connection.execute(insert(tables.account).values(values).returning(_account.id)).scalar_one()
@@ -286,11 +287,13 @@ def _add_account(
 _columns = (_account.id, _account.name, _account.login, _account.password, _account.operator)
 
 
-def _find_login(connection: Connection, login: str) -> Account | None:
+def find_login(connection: Connection, login: str) -> Account | None:
+    """The account with this folded name."""
     row = connection.execute(select(*_columns).where(_account.login == login)).first()
     return None if row is None else Account(*row[:4], operator=bool(row[4]))
 
 
-def _find_account(connection: Connection, id: int) -> Account | None:
+def find_account(connection: Connection, id: int) -> Account | None:
+    """The account with this id."""
     row = connection.execute(select(*_columns).where(_account.id == id)).first()
     return None if row is None else Account(*row[:4], operator=bool(row[4]))
