@@ -222,7 +222,7 @@ def finding(seed: int, star: Placed, planets: int, far: float) -> Finding:
     The farther the star, the larger the haul; every fifth or so has none, and something to read instead.
     """
     random = Random(f"{seed}/{star.star}")
-    size = 60 + 5 * far
+    size = 50 + 2 * far
     luck, share = random.random(), random.uniform(0.6, 1.4)
     if luck < 0.35 and (planets or luck < 0.15):
         return Finding(_text(_WRECKS, seed, star), Price(round(size * share), 0))

@@ -212,7 +212,8 @@ def test_a_first_shield_repels_the_first_dragons_and_none_repels_no_dragons() ->
     assert not rules.repels(0, first)
     assert rules.repels(1, first)
     assert not rules.repels(1, second)
-    assert rules.repels(3, second)
+    assert not rules.repels(3, second)
+    assert rules.repels(4, second)
 
 
 def test_a_shield_gains_power_with_every_level() -> None:
