@@ -144,8 +144,8 @@ def first_unbuildable(levels: Levels, queue: Sequence[Structure]) -> int | None:
 def metal_per_hour(level: int) -> float:
     """What a planet yields per game hour; a little even without a mine, so that nobody is ever stuck.
 
-    In step with the level: prices grow by 1.6 and times by 1.5, so builders and treasury stay in balance. With
-    a yield that grew by a tenth more each level, a player of one week waited for nothing but builders.
+    In step with the level: prices grow by 1.6, times by 1.5, so builders and treasury stay in balance. When
+    yields grew by a tenth more each level, a player of one week waited for nothing but builders.
     """
     return 20.0 + 60.0 * level
 
