@@ -61,6 +61,11 @@ function freshest() {
   return account?.tokens;
 }
 
+// Whoever signs out or in as another does so in every tab.
+addEventListener("storage", ({ key }) => {
+  if (key === ACCOUNT && account && load(ACCOUNT)?.player !== account.player) location.reload();
+});
+
 /** Opens the line. `hear` is told of pushes, states, resyncs, status and frames, and of another epoch (`anew`). */
 export function dial(hear) {
   hangUp();

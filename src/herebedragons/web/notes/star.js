@@ -26,7 +26,7 @@ function Overview({ universe }) {
     <p>${stars.length === 1 ? "One star, your own." : `${stars.length} stars${visited ? `, ${visited} of them visited` : ""}.`}
       ${survey ? ` The observatory's next survey ends in ${inWords(Date.parse(survey.due_at) - now)}.` : ""}</p>
     ${survey && html`<${Scale} work=${survey} label="The survey's progress" />`}
-    <p class="faint">${stars.length === 1 ? "An observatory finds others." : "Point at a star to read of it."}</p>
+    <p class="faint">${stars.length === 1 ? "An observatory finds others." : "Choose a star to read of it."}</p>
   `;
 }
 

@@ -28,7 +28,11 @@ export function Foot() {
 const confirmLeaving = (account) => !account.guest || confirm("A guest who signs out cannot come back. Sign out all the same?");
 
 const WORDS = { open: "The line is open", connecting: "Calling…", closed: "The line is closed" };
-const REASONS = { refused: "The server does not let this page in.", abuse: "The server has hung up for good." };
+const REASONS = {
+  refused: "The server did not let this page in. Load it again to try once more.",
+  abuse: "The server has hung up. Load the page again to go on.",
+  too_big: "What was sent was too long. Load the page again to go on.",
+};
 
 function Line() {
   const line = useStore((s) => s.line);

@@ -1,6 +1,7 @@
 /* The list of one's universes, and the beginning of a new one. */
 
 import { html, useState } from "../vendor/htm-preact.js";
+import { serpent, SERPENT_BOX } from "../chart/beasts.js";
 import { armillary, compassRose } from "../chart/ornaments.js";
 import * as game from "../game.js";
 import { moment, PACES } from "../format.js";
@@ -24,6 +25,7 @@ export function Universes() {
           : universes.length === 0
             ? html`<p class="faint">The atlas is blank. Name the first universe, and its sky begins to move.</p>`
             : html`<ol>${universes.map((u) => html`<${Entry} key=${u.universe} ...${u} />`)}</ol>`}
+        <svg class="ornament serpent" viewBox=${SERPENT_BOX.join(" ")} aria-hidden="true" dangerouslySetInnerHTML=${{ __html: serpent() }} />
       </section>
       <${NewUniverse} first=${universes?.length === 0} />
     </main>
