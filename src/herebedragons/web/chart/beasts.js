@@ -121,7 +121,7 @@ function seaSerpent(grain) {
       strong += `M${x} ${y}q4 -7 8.5 -2q-3.5 -1 -3 1.5q3 3.5 9 .5`;
       hair += `M${x - 2} ${y + 4}q6 -4 11 0M${x + 3} ${y + 7.5}q6 -3 10 0M${x + 1} ${y + 11}q3 -2 6 0`;
     }
-    return path("ground", `M${x1 - 3} ${y + 1}h${x2 - x1 + 6}v22h${x1 - x2 - 6}Z`) + path("cut", strong) + path("hair", hair);
+    return path("ground", `M${x1 - 3} ${y + 1}h${x2 - x1 + 6}v13h${x1 - x2 - 6}Z`) + path("cut", strong) + path("hair", hair);
   };
   return [
     hump([[236, 128], [246, 92], [262, 72], [284, 74], [296, 96], [300, 128]].reverse(), (u) => 7 + 3 * Math.sin(Math.PI * u)),
