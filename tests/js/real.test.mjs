@@ -167,8 +167,10 @@ describe("the client", { skip, concurrency: true }, () => {
           for (let more = 0; more < 5; more += 1) answers.push(client.command("tell", { village: "oak", number: 100 + number + more }));
           await killed;
           await server.start();
-          page.dispatchEvent(new Event("online")); // so that the test need not wait for the backoff
-          await open();
+          await until(() => {
+            page.dispatchEvent(new Event("online")); // so that the test need not wait for the backoff
+            return client.connection === "open";
+          }, () => JSON.stringify(seen.states));
         }
       }
       const numbers = await Promise.all(answers);
