@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import random
+import secrets
 import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -165,7 +165,7 @@ class Player:
             raise RuntimeError(f"{self.name} is not connected; call hello()")
         self._world.call(lambda: session.text(text))
 
-    def command(self, command: str, *, id: str | None = None, **args: Any) -> Any:
+    def command(self, command: str, /, *, id: str | None = None, **args: Any) -> Any:
         """Send a command and return its result.
 
         Raises:
@@ -173,7 +173,7 @@ class Player:
         """
         return self._call(command, args, id)
 
-    def view(self, view: str, **args: Any) -> Any:
+    def view(self, view: str, /, **args: Any) -> Any:
         """Ask a view and return its result; its positions are in ``frames[-1]``.
 
         Raises:
@@ -222,7 +222,9 @@ class World:
     def __init__(
         self, app: App, *, seed: int | None = None, start: datetime = START, limits: Limits | None = None
     ) -> None:
-        self.seed = int(os.environ.get("STARWIRE_SEED", random.randrange(2**32)))  # noqa: S311 if seed is None else seed
+        if seed is None:
+            seed = int(os.environ.get("STARWIRE_SEED", secrets.randbelow(2**32)))
+        self.seed = seed
         self.clock = ManualClock(start)
         self.players: list[Player] = []
         self._app = app
