@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from starwire import kinds
-from starwire.app import Registry
+from starwire.app import ProcessKind, Registry
 
 Schema = dict[str, Any]
 
@@ -42,7 +42,8 @@ def describe(registry: Registry) -> Schema:
             for kind in registry.views.values()
         },
         "events": {
-            name: {"schema": _schema(struct), "doc": _doc(struct)} for name, struct in registry.events.items()
+            name: {"schema": _schema(struct), "doc": _doc(struct)}
+            for name, struct in events_of(registry).items()
         },
         "processes": {
             kind.name: {
@@ -50,9 +51,39 @@ def describe(registry: Registry) -> Schema:
                 "public": list(kind.struct.public),
                 "doc": _doc(kind.handler, kind.struct),
             }
-            for kind in registry.processes.values()
+            for kind in processes_of(registry)
         },
     }
+
+
+def events_of(registry: Registry) -> dict[str, type[kinds.Event]]:
+    """The events that were declared, and those that lie in the handlers' modules or beside them."""
+    declared = [
+        *(kind.handler for kind in registry.commands.values()),
+        *(kind.handler for kind in registry.views.values()),
+        *(kind.handler for kind in registry.processes.values()),
+    ]
+    homes = {each.__module__ for each in declared if not each.__module__.startswith("starwire.")}
+    packages = tuple(f"{home.rpartition('.')[0]}." for home in homes if "." in home)
+    found = {
+        kinds.wire_name(struct): struct
+        for struct in _subclasses(kinds.Event)
+        if struct.__module__ in homes or struct.__module__.startswith(packages)
+    }
+    return {**registry.events, **dict(sorted(found.items()))}
+
+
+def processes_of(registry: Registry) -> list[ProcessKind]:
+    """The game's processes; those of the framework's own are nobody's business."""
+    return [
+        kind for kind in registry.processes.values() if not kind.handler.__module__.startswith("starwire.")
+    ]
+
+
+def _subclasses(of: type[kinds.Event]) -> Iterator[type[kinds.Event]]:
+    for each in of.__subclasses__():
+        yield each
+        yield from _subclasses(each)
 
 
 def is_internal(requires: str | None) -> bool:
@@ -80,14 +111,15 @@ def _doc(*of: Any) -> str:
 
 def declarations(registry: Registry) -> str:
     """The ``.d.ts`` of an app: interfaces for its types, and maps from wire names to them."""
-    public = {kind.name: _public(kind.struct) for kind in registry.processes.values()}
+    public = {kind.name: _public(kind.struct) for kind in processes_of(registry)}
+    events = events_of(registry)
     commands = [kind for kind in registry.commands.values() if not is_internal(kind.requires)]
     asked: list[Any] = []
     for command in commands:
         asked += [command.struct, command.result]
     for view in registry.views.values():
         asked += [view.struct, view.result]
-    asked += [*registry.events.values(), *(struct for struct in public.values() if struct is not None)]
+    asked += [*events.values(), *(struct for struct in public.values() if struct is not None)]
     known = [each for each in asked if _schema(each)]
     schemas, components = msgspec.json.schema_components(known, ref_template="{name}")
     types = {id(each): typescript(schema) for each, schema in zip(known, schemas, strict=True)}
@@ -102,11 +134,14 @@ def declarations(registry: Registry) -> str:
     )
     views = registry.views.values()
     parts.append(_map("Views", ((k.name, _pair(of(k.struct), of(k.result)), _doc(k.handler)) for k in views)))
-    parts.append(_map("Events", ((name, of(each), _doc(each)) for name, each in registry.events.items())))
+    parts.append(_map("Events", ((name, of(each), _doc(each)) for name, each in events.items())))
     parts.append(
         _map(
             "Processes",
-            ((name, "{}" if struct is None else of(struct), "") for name, struct in public.items()),
+            (
+                (name, "Record<string, never>" if struct is None else of(struct), "")
+                for name, struct in public.items()
+            ),
         )
     )
     return "\n\n".join(parts) + "\n"

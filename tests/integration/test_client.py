@@ -15,6 +15,12 @@ from tests.support.orchard import Plant, orchard
 from tests.support.serving import Cable, serving
 
 
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reconnect soon, so that the tests need not wait."""
+    monkeypatch.setattr("starwire.client.link.backoff", lambda attempt, source: 0.01)
+
+
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     async with serving(orchard(), tmp_path) as running:
@@ -200,8 +206,9 @@ async def test_what_happened_while_nobody_was_connected_is_heard_on_return(serve
 
 
 async def test_another_database_resets_the_state(tmp_path: Path) -> None:
-    async with serving(orchard(), tmp_path / "one") as server:
-        port, secret = server.port, (tmp_path / "one" / "secret").read_bytes()
+    soon = starwire.Limits(reconnect_seconds=0.2)
+    async with serving(orchard(), tmp_path / "one", limits=soon) as server:
+        port = server.port
         tokens = await guest(server.url)
         client = Client(server.url, tokens=tokens)
         await client.connect()
@@ -209,7 +216,6 @@ async def test_another_database_resets_the_state(tmp_path: Path) -> None:
         await client.command("shout", text="ho")
         live = await client.state("meadow", read=read.append, apply=lambda push: None)
         epoch = client.epoch
-    del secret
     async with serving(orchard(), tmp_path / "two", port=port) as server:
         await client._running if client._running else None  # the token is another secret's, so it ends
         with pytest.raises(CommandError, match="closed"):
