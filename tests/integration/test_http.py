@@ -1,5 +1,6 @@
 """What is served over HTTP: to whom, with which headers, and in which words something is refused."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from starlette.routing import Route
 import starwire
 from starwire.errors import ConfigurationError
 from starwire.gateway.http import build_http
+from starwire.limits import Limits
 from tests.support.asgi import Answer, request
 from tests.support.doors import Doors, open_doors
+from tests.support.serving import serving
 
 AUTH = ("guest", "register", "login", "refresh", "logout")
 
@@ -313,3 +316,45 @@ async def test_under_dev_there_is_a_page_with_journeys(dev: Doors) -> None:
     assert (await get(dev, "/dev")).headers["content-type"] == "text/html; charset=utf-8"
     assert (await get(dev, "/dev/dev.js")).status == 200
     assert (await get(dev, "/dev/journeys")).json() == {"journeys": [{"id": "a-1"}]}
+
+
+# Over a real socket
+
+
+async def ask(port: int, request_line: str, **headers: str) -> tuple[int, str, bytes]:
+    """One request, byte by byte as written here: status, headers, body."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    lines = {"Host": f"127.0.0.1:{port}", "Connection": "close", **headers}
+    text = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items())
+    writer.write(f"{request_line} HTTP/1.1\r\n{text}\r\n".encode())
+    raw = await reader.read()
+    writer.close()
+    head, _, body = raw.partition(b"\r\n\r\n")
+    return int(head.split()[1]), head.decode().lower(), body
+
+
+GUEST = {"Content_Type": "application/json", "Content_Length": "0"}
+
+
+async def test_a_server_answers_with_its_page_and_is_soon_ready(
+    tmp_path: Path, orchard: starwire.App
+) -> None:
+    async with serving(orchard, tmp_path) as server:
+        status, head, body = await ask(server.port, "GET /")
+        assert (status, b"Orchard" in body) == (200, True)
+        assert f"connect-src 'self' ws://127.0.0.1:{server.port} " in head
+        assert "\r\nserver:" not in head  # nobody need know what serves
+        while (await ask(server.port, "GET /readyz"))[0] != 200:
+            pass
+        assert (await ask(server.port, "GET /ws"))[0] == 404
+
+
+@pytest.mark.parametrize(("trusted", "second"), [((), 429), (("127.0.0.1/32",), 200), (("10.0.0.0/8",), 429)])
+async def test_an_address_is_believed_of_trusted_proxies_only(
+    tmp_path: Path, orchard: starwire.App, trusted: tuple[str, ...], second: int
+) -> None:
+    limits = Limits(guests_per_minute=1)
+    async with serving(orchard, tmp_path, limits=limits, trusted_proxies=trusted) as server:
+        first = await ask(server.port, "POST /auth/guest", **GUEST, X_Forwarded_For="192.0.2.1")
+        again = await ask(server.port, "POST /auth/guest", **GUEST, X_Forwarded_For="192.0.2.2")
+        assert (first[0], again[0]) == (200, second)

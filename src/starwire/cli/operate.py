@@ -19,6 +19,7 @@ from starwire.clock import SystemClock
 from starwire.config import Settings
 from starwire.errors import ConfigurationError
 from starwire.store.database import open_sqlite
+from starwire.telemetry import configure_logs
 
 OPERATOR = "operator"
 
@@ -39,6 +40,7 @@ def announce(
     from starwire.gateway.tokens import Tokens, load_secret  # noqa: PLC0415 -- cryptography is slow to import
 
     settings = settings_from(data=data)
+    configure_logs(level="warning")
     server = running_server(settings)
     if server is None:
         raise ConfigurationError(
