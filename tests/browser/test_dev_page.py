@@ -7,7 +7,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.support import village
 from tests.support.serving import serving
@@ -46,31 +46,45 @@ def page(context: BrowserContext, url: str) -> Iterator[Page]:
     assert complaints == []
 
 
-def test_a_command_is_sent_by_its_form_and_its_journey_is_told(page: Page) -> None:
-    form = page.locator("#forms details.command[data-name=plant]")
+def form_of(page: Page, command: str) -> Locator:
+    """The form of a command, opened."""
+    form = page.locator(f"#forms details.command[data-name={command}]")
     form.locator(":scope > summary").click()
-    form.get_by_label("seconds").fill("1.5")
-    form.get_by_label("kind").select_option("pear")
-    form.get_by_role("button", name="Send").click()
-    expect(form.locator("output")).to_contain_text('"process":')
+    return form
 
-    process = page.locator("#live li")
-    expect(process).to_contain_text("ripen")
-    expect(process).to_contain_text('{"kind":"pear"}')
-    expect(process.locator(".left")).to_contain_text(" s")
-    expect(process).to_contain_text("Nothing is under way.")
 
-    journey = page.locator("#trips > li").first
-    expect(journey.locator("summary")).to_contain_text("plant")
-    steps = journey.locator(".steps li")
+def test_a_command_is_sent_by_its_form_and_its_process_is_counted_down(page: Page) -> None:
+    plant = form_of(page, "plant")
+    plant.get_by_label("seconds").fill("600")
+    plant.get_by_label("kind").select_option("pear")
+    plant.get_by_role("button", name="Send").click()
+    expect(plant.locator("output")).to_contain_text('"process":')
+
+    live = page.locator("#live li")
+    expect(live).to_contain_text("ripen")
+    expect(live).to_contain_text('{"kind":"pear"}')
+    expect(live.locator(".left")).to_contain_text("9 min")
+    tree = (live.locator("small").text_content() or "").removeprefix("#")
+
+    fell = form_of(page, "fell")
+    fell.get_by_label("tree").fill(tree)
+    fell.get_by_role("button", name="Send").click()
+    expect(live).to_have_text("Nothing is under way.")
+    expect(page.locator("#trips > li").filter(has_text="plant")).to_contain_text("process_cancelled")
+
+
+def test_the_journey_of_a_command_goes_on_to_what_its_process_published(page: Page) -> None:
+    plant = form_of(page, "plant")
+    plant.get_by_label("seconds").fill("0.2")
+    plant.get_by_role("button", name="Send").click()
+    steps = page.locator("#trips > li").first.locator(".steps li")
     expect(steps.first).to_contain_text("sent")
     for step in ("reply", "process_started", "ripe on player:1", "Apples are ripe.", "process_completed"):
         expect(steps.filter(has_text=step).first).to_be_visible()
 
 
 def test_a_refusal_shows_its_code_reason_and_sentence(page: Page) -> None:
-    form = page.locator("#forms details.command[data-name=plant]")
-    form.locator(":scope > summary").click()
+    form = form_of(page, "plant")
     form.get_by_label("seconds").fill("0")
     form.get_by_role("button", name="Send").click()
     expect(form.locator("output")).to_contain_text("rejected · too_fast: A tree needs a moment.")

@@ -55,7 +55,9 @@ export class Journeys {
     const seen = { ...push, seenAt: at };
     this.#pushes.push(seen);
     if (this.#pushes.length > 500) this.#pushes.shift();
-    for (const [id, journey] of this.#byId) if (this.#claim(journey)) this.#draw(id);
+    // An end claims what was published at its moment, which may have come before it; anything else is claimed alone.
+    const some = ENDS.test(push.event) ? this.#pushes : [seen];
+    for (const [id, journey] of this.#byId) if (this.#claim(journey, some)) this.#draw(id);
   }
 
   #add(id, more) {
@@ -70,15 +72,15 @@ export class Journeys {
   }
 
   /** Takes the pushes that belong to this journey; true when there were any. */
-  #claim(journey) {
+  #claim(journey, pushes = this.#pushes) {
     const before = journey.pushes.size;
-    for (const push of this.#pushes) {
+    for (const push of pushes) {
       const key = `${push.stream} ${push.offset}`;
       const mine = push.event.startsWith("process_") && journey.processes.has(push.data?.process);
       if (mine && ENDS.test(push.event)) journey.moments.add(`${push.stream} ${push.at}`);
       if (mine || journey.listed.has(key)) journey.pushes.set(key, push);
     }
-    for (const push of this.#pushes) {
+    for (const push of pushes) {
       if (journey.moments.has(`${push.stream} ${push.at}`)) journey.pushes.set(`${push.stream} ${push.offset}`, push);
     }
     return journey.pushes.size > before;
