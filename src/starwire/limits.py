@@ -58,7 +58,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     reply_hours: int = 24  # how long a reply is kept for a repeated command
     retry_base_seconds: float = 1.0
     retry_cap_seconds: float = 3_600.0
-    attempts: int = 8  # then the process is `failed`; about 4 minutes after the first
+    attempts: int = 8  # then the process is `failed`, one to two minutes after the first
     prune_seconds: float = 60.0  # between two rounds of the pruner
     prune_rows: int = 5_000  # in one statement, so that the writer is not held up
     finished_days: int = 7  # how long a finished process stays in the archive
