@@ -177,7 +177,7 @@ class Bot:
             return
         order = self._by_id[frame["id"]]
         if not frame["ok"] and frame["error"]["retry"]:
-            order.put_off = True
+            order.put_off = order.lost_its_place = True
             return
         order.replies.append(frame)
         if frame["ok"] and order.command == "invite":
@@ -243,10 +243,19 @@ class Bot:
             if len(self.unanswered) < OPEN_ORDERS:
                 for _ in range(self._rng.choice((1, 1, 1, 2, 4))):
                     await self._act()
-            self._moved.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._rng.uniform(0.005, 0.2)):
+            await self._think()
+
+    async def _think(self) -> None:
+        """For a moment; now and then only until something comes in."""
+        hasty = self._rng.random() < 0.2
+        self._moved.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._rng.uniform(0.01, 0.25)):
+                while True:
                     await self._moved.wait()
+                    if hasty:
+                        return
+                    self._moved.clear()
 
     async def _act(self) -> None:
         """One order, by chance: mostly building, and whatever else there is to do."""

@@ -267,7 +267,7 @@ def orders_take_effect_in_the_order_sent(history: History) -> Iterator[str]:
     }
     last: dict[tuple[str, int], tuple[int, str]] = {}
     for witness, order, reply in _carried_out(history):
-        if order.command not in MARKS or order.put_off:
+        if order.command not in MARKS or order.lost_its_place:
             continue
         mark = MARKS[order.command](order, reply)
         universe = order.args["universe"]

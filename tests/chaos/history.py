@@ -56,7 +56,9 @@ class Order:
     replies: list[Row] = field(default_factory=list)
     sent: int = 0
     put_off: bool = False
-    """It was once refused with `retry`, and has lost its place."""
+    """It was refused with `retry`, and waits to be sent again."""
+    lost_its_place: bool = False
+    """It was put off once."""
 
     @property
     def answered(self) -> bool:
