@@ -10,15 +10,15 @@ import * as wire from "./wire/frames.js";
 const LONG_GAP_MS = 120_000;
 const universeOf = (stream) => (stream.startsWith("universe:") ? Number(stream.slice(9)) : null);
 
-let homecoming = Date.now(); // what happened before this is told as "while you were away"
-let lostAt = null;
+let lostAt = -Infinity; // when the line was lost; long ago for a page that was just opened
+let returning = true; // whether what the streams held when the line was opened is told as "while you were away"
 let shown = null; // the live view of the universe on the table: {universe, view}
 let again = null;
 
 /** Begins playing: the account is known, the line is dialled. */
 export function begin() {
   clear();
-  homecoming = Date.now();
+  lostAt = -Infinity;
   const account = session.whoever();
   chronicle.belongsTo(account.player);
   update({ account, universes: null, universe: null, trouble: null, away: [], chronicles: {} });
@@ -45,7 +45,7 @@ export async function leave(farewell = null) {
 function lineChanged({ state, retryIn = null, reason = null }) {
   update({ line: { state, reason, retryAt: retryIn == null ? null : Date.now() + retryIn } });
   if (state === "open") {
-    if (lostAt && Date.now() - lostAt > LONG_GAP_MS) homecoming = Date.now();
+    returning = lostAt !== null && Date.now() - lostAt > LONG_GAP_MS;
     lostAt = null;
     readUniverses();
     if (!shown) arrive();
@@ -67,8 +67,7 @@ function heard(push) {
 function tell(universe, push) {
   const entry = { universe, offset: push.offset, event: push.event, at: push.at, message: push.message };
   update(({ chronicles }) => ({ chronicles: { ...chronicles, [universe]: chronicle.add(universe, entry) } }));
-  const skew = session.now() - Date.now();
-  if (Date.parse(push.at) - skew < homecoming - 1000) {
+  if (returning && session.isHistory(push)) {
     update(({ away }) => ({ away: [...away, entry].slice(-200) }));
     return;
   }

@@ -115,6 +115,9 @@ export const view = (name, args) => client.view(name, args);
 /** A view and the pushes after it: `read` gets it, `apply` every later push of its streams. Gives {reread, close}. */
 export const live = (name, args, callbacks) => client.state(name, args, callbacks);
 
+/** Whether a push tells of something that happened before the line was opened; both times are the server's. */
+export const isHistory = ({ at }) => client?.welcome != null && Date.parse(at) <= Date.parse(client.welcome.server_time);
+
 /** Sends a text as typed; false when there is no line to send it on. */
 export const sendRaw = (text) => client?.raw(text) ?? false;
 
