@@ -137,7 +137,7 @@ class Ping(msgspec.Struct, frozen=True):
 
 
 class StreamStart(msgspec.Struct, frozen=True):
-    """Where a stream begins for this connection; not ``recovered``: a ``resync`` follows."""
+    """Where a stream stands (its head). Not ``recovered``: a ``resync`` follows, else what was missed."""
 
     offset: int
     recovered: bool

@@ -34,7 +34,7 @@ from starwire.protocol import (
     error_reply,
     ok_reply,
 )
-from starwire.stream import Start, start_reading
+from starwire.stream import Position, Start, start_reading
 
 log = structlog.get_logger("starwire.gateway")
 
@@ -174,7 +174,7 @@ class Hub:
             for name, position in streams.items()
         }
         session.since = streams[f"player:{identity.sub}"].head
-        session.send(ok_reply(action.id, "hello", encode(self._welcome(identity, starts))))
+        session.send(ok_reply(action.id, "hello", encode(self._welcome(identity, streams, starts))))
         for name, start in starts.items():
             if not start.recovered:
                 session.send(encode(Resync(name, start.offset)))
@@ -218,19 +218,22 @@ class Hub:
             return None
         return identity
 
-    def _welcome(self, identity: Identity, starts: dict[str, Start]) -> Welcome:
+    def _welcome(self, identity: Identity, streams: dict[str, Position], starts: dict[str, Start]) -> Welcome:
         limits = self.limits
         return Welcome(
             player=identity.sub,
             name=identity.name,
             server_time=isoformat(self.clock.now()),
             epoch=self.engine.epoch,
-            streams={name: StreamStart(start.offset, start.recovered) for name, start in starts.items()},
+            streams={
+                name: StreamStart(streams[name].head, start.recovered) for name, start in starts.items()
+            },
             limits={
                 "frame_bytes": limits.frame_bytes,
                 "commands_per_second": limits.commands_per_second,
                 "commands_burst": limits.commands_burst,
                 "commands_in_flight": limits.commands_in_flight,
+                "resume_streams": limits.resume_streams,
                 "ping_seconds": limits.ping_seconds,
             },
         )
