@@ -123,6 +123,11 @@ class Registry:
     tables: MetaData | None
     process_names: dict[type[kinds.Process], str] = field(default_factory=dict)
 
+    def knows(self, process: str, version: int) -> bool:
+        """Whether this code can run a process of this kind and version."""
+        kind = self.processes.get(process)
+        return kind is not None and version <= kind.struct.version
+
 
 class Module:
     """A part of a game that declares handlers of its own; ``App.include`` joins it."""

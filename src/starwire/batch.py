@@ -21,6 +21,8 @@ from starwire.process import DUE, FINISHED, ProcessRow, partition_of
 from starwire.protocol import encode, error_reply, push_frame
 from starwire.store.queries import EventRow, PartitionRow, StoredReply, Work
 
+BEFORE_ALL = (-(2**63), 0)  # earlier than any (run_at, id)
+
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """A command on its way to the executor; the gateway has checked its form and computed its key."""
@@ -65,6 +67,7 @@ class Outcome(msgspec.Struct):
         self.now = max(self.now, other.now)
         self.lateness = other.lateness
         self.items += other.items
+        self.failed = self.failed or other.failed
 
 
 class Batch:
@@ -83,15 +86,15 @@ class Batch:
         self.real_now = now
         self.partitions = partitions
         self.items = 0
-        self.backlog = False
-        """More is due than was read; a key outside ``complete`` may have more."""
-        self.complete: set[str] = set()
         self.due: dict[str, list[tuple[int, int]]] = {}
         self.processes: dict[int, ProcessRow] = {}
         self.finished: dict[int, tuple[int, str | None]] = {}
         self.publications: list[Publication] = []
         self.grants: dict[tuple[str, str], bool] = {}
         self.repeats: list[tuple[int, Command, bool]] = []
+        self._horizon: tuple[int, int] | None = None
+        self._horizons: dict[str, tuple[int, int] | None] = {}
+        """How far what is due was read, of a key: the last (run_at, id); None: to its end."""
         self._rows = {row.id: row for row in rows}
         self._counters = {row.id: row.last_process for row in rows}
         self._stored: dict[int, ProcessRow] = {}
@@ -140,6 +143,28 @@ class Batch:
 
     # Due work
 
+    def read(self, rows: Sequence[ProcessRow], limit: int, *, key: str | None = None) -> None:
+        """Note what is due, of all keys or of one, as far as ``limit`` allowed to read it.
+
+        What this transaction itself has started beyond that is not run in it: it would overtake what was
+        not read.
+        """
+        for row in rows:
+            self.enqueue(row)
+        last = (rows[-1].run_at, rows[-1].id) if rows else BEFORE_ALL
+        horizon = None if len(rows) < limit else last
+        if key is None:
+            self._horizon = horizon
+            return
+        self._horizons[key] = horizon
+        for row in self.processes.values():
+            if row.key == key:
+                self._enqueue_changed(row)
+
+    def is_read(self, key: str) -> bool:
+        """Whether everything that is due of this key was read."""
+        return self._horizons.get(key, self._horizon) is None
+
     def enqueue(self, row: ProcessRow) -> None:
         """Note a process that is due, unless it is noted already."""
         entry = (row.run_at, row.id)
@@ -164,7 +189,14 @@ class Batch:
         self.processes[row.id] = row
         if row.state in FINISHED:
             self.finished[row.id] = (self._times.get(row.key, self.real_now), None)
-        elif row.state in DUE and row.run_at <= self.real_now and row.partition in self._rows:
+        else:
+            self._enqueue_changed(row)
+
+    def _enqueue_changed(self, row: ProcessRow) -> None:
+        if row.state not in DUE or row.run_at > self.real_now or row.partition not in self._rows:
+            return
+        horizon = self._horizons.get(row.key, self._horizon)
+        if horizon is None or (row.run_at, row.id) <= horizon:
             heapq.heappush(self.due.setdefault(row.key, []), (row.run_at, row.id))
 
     def time_of(self, key: str, moment: int) -> int:
@@ -210,8 +242,9 @@ class Batch:
         """Write everything, one statement a table, and give the outcome to announce after the commit."""
         live = [row for row in self.processes.values() if row.state not in FINISHED]
         done = [(row, *self.finished[row.id]) for row in self.processes.values() if row.state in FINISHED]
-        self.work.save_processes(live)
+        # What is finished goes first: it may have been unique under a name that something live has now.
         self.work.finish_processes(done, stored=sum(1 for row, _, _ in done if row.id not in self._new))
+        self.work.save_processes(live)
         events = self._number_events()
         self.work.add_events(events)
         self.work.add_subscriptions([pair for pair, granted in self.grants.items() if granted])

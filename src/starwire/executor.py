@@ -69,24 +69,54 @@ class Executor:
         return self._one_by_one(commands, partitions)
 
     def _one_by_one(self, commands: Sequence[Command], partitions: Sequence[int]) -> Outcome:
+        """Run what is due, as far as there is time for it, and each command in a transaction of its own."""
         total = Outcome()
+        deadline = self._clock.monotonic() + self._limits.batch_seconds
+        for _ in range(self._limits.batch_due):
+            due = self._alone(None, partitions)
+            total.absorb(due, 0)
+            if not due.items or self._clock.monotonic() > deadline:
+                break
         for index, command in enumerate(commands):
-            try:
-                one = self._transact([command], partitions, 1)
-            except Exception:
-                log.exception("command_failed", command=command.name, player=command.player)
-                answer = error_reply(
-                    command.id, command.name, Refused("unavailable", "The database refused.")
-                )
-                one = Outcome(answers={0: answer}, now=self._clock.now())
-            total.absorb(one, index)
-        if not commands:
-            try:
-                total.absorb(self._transact([], partitions, 1), 0)
-            except Exception:
-                log.exception("due_failed")
-                total.failed = True
+            total.absorb(self._alone(command, partitions), index)
         return total
+
+    def _alone(self, command: Command | None, partitions: Sequence[int]) -> Outcome:
+        """One command with what is due of its key, or without one the first that is due anywhere."""
+        try:
+            if command is None:
+                return self._transact([], partitions, 1)
+            return self._transact([command], partitions, 0)
+        except Exception as error:
+            log.exception("not_written", command=None if command is None else command.name)
+            return self._blame(command, partitions, error)
+
+    def _blame(self, command: Command | None, partitions: Sequence[int], error: Exception) -> Outcome:
+        """Count the failure of an item that cannot be written even alone, so that it ends some day.
+
+        When this cannot be written either, the fault is the database's, and nothing is counted.
+        """
+        answers: dict[int, bytes] = {}
+        try:
+            with self._database.write.begin() as connection:
+                batch = self._open(connection, partitions)
+                if command is None:
+                    rows = batch.work.due(partitions, batch.real_now, 1, self._held)
+                else:
+                    rows = batch.work.due_of_key(command.key, batch.real_now, 1)
+                if rows:
+                    self._failed(batch, rows[0], error)
+                elif command is not None:
+                    answers[0] = self._internal(command)
+                    batch.keep_reply(command, answers[0])
+                outcome = self._close(batch, partitions, answers, [])
+        except Exception:
+            log.exception("database_refuses")
+            outcome = Outcome(now=self._clock.now(), failed=True)
+        if command is not None and not outcome.answers:
+            refusal = Refused("unavailable", "The database refused.")
+            outcome.answers[0] = error_reply(command.id, command.name, refusal)
+        return outcome
 
     def _transact(self, commands: Sequence[Command], partitions: Sequence[int], due_limit: int) -> Outcome:
         started = self._clock.monotonic()
@@ -94,18 +124,21 @@ class Executor:
             batch = self._open(connection, partitions)
             answers = self._stored_replies(batch, commands)
             rows = batch.work.due(partitions, batch.real_now, due_limit, self._held)
-            batch.backlog = len(rows) == due_limit
-            for row in rows:
-                batch.enqueue(row)
+            batch.read(rows, due_limit)
             # Half of the time at most goes to what is due, so that neither it nor commands wait for ever.
             self._run_in_order(batch, [row.key for row in rows], started + self._limits.batch_seconds / 2)
             deadline = started + self._limits.batch_seconds
             left = self._run_commands(batch, commands, answers, deadline)
             self._run_in_order(batch, list(batch.due), deadline)
-            outcome = batch.flush(answers, left)
-            outcome.next_due = batch.work.next_due(partitions, self._held)
-            late = 0 if outcome.next_due is None else batch.real_now - outcome.next_due
-            outcome.lateness = max(0.0, late / 1e6)
+            return self._close(batch, partitions, answers, left)
+
+    def _close(
+        self, batch: Batch, partitions: Sequence[int], answers: dict[int, bytes], left: list[int]
+    ) -> Outcome:
+        outcome = batch.flush(answers, left)
+        outcome.next_due = batch.work.next_due(partitions, self._held)
+        late = 0 if outcome.next_due is None else batch.real_now - outcome.next_due
+        outcome.lateness = max(0.0, late / 1e6)
         return outcome
 
     def _run_in_order(self, batch: Batch, keys: Sequence[str], deadline: float) -> None:
@@ -164,14 +197,14 @@ class Executor:
     def _answer(self, batch: Batch, command: Command) -> bytes:
         if command.key in self._held:
             return self._unknown_kind(command)
-        if batch.backlog and command.key not in batch.complete:
-            for row in batch.work.due_of_key(command.key, batch.real_now, self._limits.key_due + 1):
-                batch.enqueue(row)
-            batch.complete.add(command.key)
+        if not batch.is_read(command.key):
+            limit = self._limits.key_due + 1
+            rows = batch.work.due_of_key(command.key, batch.real_now, limit)
+            batch.read(rows, limit, key=command.key)
         self._run_due(batch, command.key, limit=self._limits.key_due)
         if command.key in self._held:
             return self._unknown_kind(command)
-        if batch.due.get(command.key):
+        if batch.due.get(command.key) or not batch.is_read(command.key):
             seconds = self._limits.overloaded_seconds
             refusal = Refused("overloaded", "Work that is due here is catching up.", retry_after=seconds)
             return error_reply(command.id, command.name, refusal)
@@ -206,13 +239,11 @@ class Executor:
                 )
         except (Rejected, Refused) as refusal:
             batch.undo()
-            reply = error_reply(command.id, command.name, refusal)
-        except Exception:
+            reply = self._refusal(command, refusal)
+        except (Exception, SystemExit):
             batch.undo()
             log.exception("handler_failed", command=command.name, player=command.player, id=command.id)
-            reply = error_reply(
-                command.id, command.name, Refused("internal", "The command failed on the server.")
-            )
+            reply = self._internal(command)
         else:
             self._keep(batch, tx.changes)
             reply = ok_reply(command.id, command.name, result)
@@ -220,16 +251,27 @@ class Executor:
             batch.keep_reply(command, reply)
         return reply
 
+    def _refusal(self, command: Command, refusal: Rejected | Refused) -> bytes:
+        try:
+            return error_reply(command.id, command.name, refusal)
+        except Exception:
+            log.exception("refusal_not_encoded", command=command.name, player=command.player, id=command.id)
+            return self._internal(command)
+
+    def _internal(self, command: Command) -> bytes:
+        failure = Refused("internal", "The command failed on the server.")
+        return error_reply(command.id, command.name, failure)
+
     def _run_due(self, batch: Batch, key: str, *, limit: int) -> None:
         """Run what is due of a key, in order, at most ``limit`` of it."""
         for _ in range(limit):
             row = batch.next_due(key)
             if row is None:
                 return
-            if row.kind not in self._registry.processes:
+            if not self._registry.knows(row.kind, row.version):
                 self._held[key] = row.kind
                 batch.due.pop(key, None)
-                log.error("unknown_process_kind", kind=row.kind, process=row.id, key=key)
+                log.error("unknown_process_kind", kind=row.kind, version=row.version, process=row.id, key=key)
                 return
             self._run_process(batch, row)
 
@@ -255,21 +297,21 @@ class Executor:
         except Rejected as refusal:
             batch.undo()
             self._finish(batch, row, State.FAILED, now, str(refusal))
-        except Exception as error:  # noqa: BLE001 - a handler may raise anything; it is retried
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises, it is retried
             batch.undo()
             self._failed(batch, row, error)
         else:
             self._keep(batch, tx.changes)
             self._finish(batch, row, State.COMPLETED, now, None)
 
-    def _failed(self, batch: Batch, row: ProcessRow, error: Exception) -> None:
+    def _failed(self, batch: Batch, row: ProcessRow, error: BaseException) -> None:
         attempt = row.attempt + 1
         log.error(
             "process_raised", kind=row.kind, process=row.id, key=row.key, attempt=attempt, exc_info=error
         )
         row = msgspec.structs.replace(row, attempt=attempt)
         if attempt >= self._limits.attempts:
-            text = "".join(traceback.format_exception(error))
+            text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace").decode()
             self._finish(batch, row, State.FAILED, batch.real_now, text)
             return
         seconds = retry_delay(

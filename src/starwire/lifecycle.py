@@ -11,10 +11,16 @@ import msgspec
 from starwire import kinds
 from starwire.app import Registry
 from starwire.clock import isoformat, to_datetime
-from starwire.process import ProcessRow, State
+from starwire.process import FINISHED, ProcessRow, State
 from starwire.protocol import encode
 
 LIVE = frozenset({State.PENDING, State.RETRYING, State.PAUSED})
+
+RESERVED = frozenset(
+    {"subscribed", "unsubscribed", "session_revoked"}  # gateways act on these
+    | {f"process_{what}" for what in ("started", "rescheduled", "paused", "resumed", *FINISHED)}
+)
+"""Events that only the framework publishes."""
 
 
 class Started(msgspec.Struct, frozen=True):

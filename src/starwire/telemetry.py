@@ -66,7 +66,10 @@ def configure_logs(*, level: str = "info", json: bool = False, to: TextIO | None
     if json:
         renderer = structlog.processors.JSONRenderer()
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=22)
+        # Not rich's tracebacks: they show the values of variables (tokens are among them), slowly.
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), pad_event_to=22, exception_formatter=structlog.dev.plain_traceback
+        )
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -24,7 +24,17 @@ from starwire.app import Registry
 from starwire.clock import MICROSECOND, to_datetime, to_micros
 from starwire.errors import NotAllowed
 from starwire.identity import Identity
-from starwire.lifecycle import LIVE, ProcessInfo, Publication, Started, describe, info, lifecycle, started
+from starwire.lifecycle import (
+    LIVE,
+    RESERVED,
+    ProcessInfo,
+    Publication,
+    Started,
+    describe,
+    info,
+    lifecycle,
+    started,
+)
 from starwire.process import ProcessRow, State, partition_of, require
 from starwire.protocol import encode
 from starwire.store.handler import HandlerConnection
@@ -144,9 +154,7 @@ class Transaction:
         """
         kind = self._scope.registry.process_names.get(type(process))
         if kind is None:
-            raise NotAllowed(
-                f"tx.start: {type(process).__name__} has no handler; declare one with @app.process"
-            )
+            raise NotAllowed(f"tx.start: {type(process).__name__} has no handler; it needs an @app.process")
         target = self.key if key is None else key
         if unique is not None:
             existing = self._unique(target, kind, unique)
@@ -155,6 +163,8 @@ class Transaction:
         due_at = self._moment(due)
         if target != self.key:
             due_at = max(due_at, self._scope.real_now)
+        heard = (None if owner is None else f"player:{owner}") if stream == "" else stream
+        _check_texts(target, owner, heard, unique)
         data = encode(process)
         row = ProcessRow(
             id=self._scope.new_process_id(self.key),
@@ -163,7 +173,7 @@ class Transaction:
             key=target,
             partition=partition_of(target, self._scope.partitions),
             owner=owner,
-            stream=(None if owner is None else f"player:{owner}") if stream == "" else stream,
+            stream=heard,
             data=data,
             public=_public(process, data),
             unique_name=unique,
@@ -233,16 +243,24 @@ class Transaction:
         """Append an event to a stream. Everyone who hears it is told after the commit.
 
         ``message`` is a sentence for people; without it the event's own ``message()`` is used.
+
+        Raises:
+            NotAllowed: the stream has no name, or the event's name is one of the framework's own.
         """
+        name = kinds.wire_name(type(event))
+        if name in RESERVED and type(event).__module__ != "starwire.system":
+            raise NotAllowed(f"tx.publish: {name!r} is an event of the framework; set another wire_name")
+        if not stream:
+            raise NotAllowed(f"tx.publish: a stream has a name, not {stream!r}")
         sentence = event.message() if message is None else message
-        self.changes.publications.append(
-            Publication(stream, kinds.wire_name(type(event)), self._now, encode(event), sentence)
-        )
+        _check_texts(stream, sentence)
+        self.changes.publications.append(Publication(stream, name, self._now, encode(event), sentence))
 
     def subscribe(self, player: str, stream: str) -> None:
         """Grant a stream to a player, from here on; takes effect on open connections at once."""
         if self._hears(player, stream):
             return
+        _check_texts(player, stream)
         self.changes.grants[(player, stream)] = True
         self.changes.publications.append(
             Publication(f"player:{player}", "subscribed", self._now, b"", None, grant_of=stream)
@@ -263,7 +281,9 @@ class Transaction:
         return self._scope.subscribed(player, stream) if known is None else known
 
     def _moment(self, due: timedelta | datetime) -> int:
-        return self._now + due // MICROSECOND if isinstance(due, timedelta) else to_micros(due)
+        micros = self._now + due // MICROSECOND if isinstance(due, timedelta) else to_micros(due)
+        to_datetime(micros)  # what no calendar has raises here, and not when everything is written
+        return micros
 
     def _unique(self, key: str, kind: str, name: str) -> ProcessRow | None:
         mine = {
@@ -327,6 +347,13 @@ class Positions(Protocol):
     def processes_of_key(self, key: str) -> Sequence[ProcessRow]:
         """The live processes of a key."""
         ...
+
+
+def _check_texts(*texts: str | None) -> None:
+    """Raise now, in the handler, for what the database would refuse when the whole batch is written."""
+    for text in texts:
+        if text is not None:
+            text.encode()
 
 
 def _with(row: ProcessRow, state: State, **changes: Any) -> ProcessRow:

@@ -137,7 +137,7 @@ class WebSocket(asyncio.Protocol):
             self._timer.cancel()
         if self._receiver is not None:
             receiver, self._receiver = self._receiver, None
-            receiver.lost(self._core.close_code or 1006)
+            receiver.lost(int(self._core.close_code or 1006))
 
     def pause_writing(self) -> None:
         """The transport is full."""
