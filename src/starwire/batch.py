@@ -35,6 +35,15 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     partition: int
     identity: Identity
+    claim: str | None = None
+    """Under what the reply is stored: the id, or a name of the engine's own for a command without one."""
+    deadline: int | None = None
+    """In the database's time: a command that is found later is dropped."""
+
+    @property
+    def stored_as(self) -> str | None:
+        """Under what the reply is stored; None: it is not."""
+        return self.claim or self.id
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -57,6 +66,8 @@ class Outcome(msgspec.Struct):
     lateness: float = 0.0
     items: int = 0
     failed: bool = False
+    soon: list[tuple[int, int]] = []
+    """(partition, time) of processes that this batch has left to run."""
 
     def absorb(self, other: Outcome, index: int) -> None:
         """Add the outcome of a lone command that was at ``index``."""
@@ -67,6 +78,7 @@ class Outcome(msgspec.Struct):
         self.now = max(self.now, other.now)
         self.lateness = other.lateness
         self.items += other.items
+        self.soon += other.soon
         self.failed = self.failed or other.failed
 
 
@@ -233,10 +245,9 @@ class Batch:
 
     def keep_reply(self, command: Command, frame: bytes) -> None:
         """Note the reply of a command that has an id."""
-        if command.id is not None:
-            self._replies[(command.player, command.id)] = StoredReply(
-                command.player, command.id, command.digest, frame
-            )
+        claim = command.stored_as
+        if claim is not None:
+            self._replies[(command.player, claim)] = StoredReply(command.player, claim, command.digest, frame)
 
     def flush(self, answers: dict[int, bytes], left: list[int]) -> Outcome:
         """Write everything, one statement a table, and give the outcome to announce after the commit."""
@@ -252,7 +263,7 @@ class Batch:
         self.work.add_replies(list(self._replies.values()), self.real_now)
         self.work.save_partitions(self._advanced())
         for index, command, same in self.repeats:
-            reply = self._replies.get((command.player, command.id or ""))
+            reply = self._replies.get((command.player, command.stored_as or ""))
             if not same:
                 answers[index] = reused_id(command)
             elif reply is None:
@@ -273,6 +284,7 @@ class Batch:
             ],
             now=self.real_now,
             items=self.items,
+            soon=[(row.partition, row.run_at) for row in live if row.state in DUE],
         )
 
     def _number_events(self) -> list[EventRow]:

@@ -15,7 +15,12 @@ Deliver = Callable[[Sequence[Event]], None]
 
 
 class Broker(Protocol):
-    """Carries events from where they were committed to where they are heard."""
+    """Carries events from where they were committed to where they are heard.
+
+    ``lossy`` says that messages may be lost, so that heads must be compared with the table now and then.
+    """
+
+    lossy: bool
 
     def attach(self, deliver: Deliver) -> None:
         """Give events of subscribed streams to ``deliver``, on the event loop, many at once."""
@@ -23,6 +28,10 @@ class Broker(Protocol):
 
     def subscribe(self, stream: str) -> None:
         """Hear a stream from about now; read history after this, never before."""
+        ...
+
+    async def ready(self, streams: Sequence[str]) -> None:
+        """Wait until what was asked for by ``subscribe`` is heard, or will not be."""
         ...
 
     def unsubscribe(self, stream: str) -> None:

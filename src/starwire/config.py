@@ -117,6 +117,7 @@ class Settings:
     trusted_proxies: Annotated[
         tuple[str, ...], _As(_networks, "proxies whose X-Forwarded headers are believed, comma-separated")
     ] = ()
+    app: Annotated[str, _As(_text, "the app, MODULE:APP")] = "app:app"
     partitions: Annotated[int, _As(_whole(1, 1024), "buckets of keys; fixed when the database is made")] = 16
     dev: Annotated[bool, _As(_switch, "create missing tables, serve /dev")] = False
     log_level: Annotated[str, _As(_level, f"one of {', '.join(LOG_LEVELS)}")] = "info"
@@ -223,15 +224,16 @@ def _limits(environ: Mapping[str, str]) -> Limits:
 
 
 def _refuse_what_is_missing(settings: Settings) -> None:
-    if settings.broker is not None:
+    if settings.broker is not None and settings.database is None:
         raise ConfigurationError(
-            f"STARWIRE_BROKER is {settings.broker!r}, which asks for the distributed engine; this version"
-            " has only the embedded one, so leave it unset"
+            f"STARWIRE_BROKER is {_without_password(settings.broker)!r}, which asks for the distributed"
+            " engine; it needs STARWIRE_DATABASE=postgresql://… too"
         )
-    if settings.database is not None:
+    if settings.database is not None and settings.broker is None:
         raise ConfigurationError(
-            f"STARWIRE_DATABASE is {_without_password(settings.database)!r}; this version keeps its"
-            " data in SQLite below STARWIRE_DATA, so leave it unset"
+            f"STARWIRE_DATABASE is {_without_password(settings.database)!r}, which asks for the distributed"
+            " engine; it needs STARWIRE_BROKER=redis://… too. Without both, data is kept in SQLite below"
+            " STARWIRE_DATA"
         )
 
 

@@ -41,8 +41,10 @@ class Engine(Protocol):
         """Answer what was taken, then end; what is due later stays in the table."""
         ...
 
-    def submit(self, command: Command, answer: Answer) -> None:
+    def submit(self, command: Command, answer: Answer, origin: object = None) -> None:
         """Have a command executed; ``answer`` is called once, on the loop, with its reply frame.
+
+        Commands of one ``origin`` (a connection) take effect in the order submitted.
 
         Raises:
             Refused: ``overloaded``; nothing happened and ``answer`` will not be called.

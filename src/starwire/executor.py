@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from starwire.app import Registry
 from starwire.batch import Batch, Command, Outcome, reused_id
@@ -47,6 +48,7 @@ class Executor:
         *,
         seed: str,
         partitions: int,
+        sure: bool = True,
     ) -> None:
         self._registry = registry
         self._database = database
@@ -54,7 +56,19 @@ class Executor:
         self._limits = limits
         self._seed = seed
         self._partitions = partitions
+        self._sure = sure
+        """Whether a commit that raised is known not to have happened; past one machine it is not."""
         self._held: dict[str, str] = {}
+
+    def run_due(self, partitions: Sequence[int]) -> Outcome | None:
+        """Run whatever of these partitions is due; None when somebody else holds one of them just now."""
+        try:
+            return self._transact([], partitions, self._limits.batch_due, wait=False)
+        except OperationalError:
+            return None
+        except Exception:
+            log.warning("batch_failed", commands=0, exc_info=True)
+        return self._one_by_one([], partitions)
 
     def run(self, commands: Sequence[Command], partitions: Sequence[int]) -> Outcome:
         """Run the commands, and whatever of these partitions is due, in one transaction.
@@ -99,7 +113,7 @@ class Executor:
         answers: dict[int, bytes] = {}
         try:
             with self._database.write.begin() as connection:
-                batch = self._open(connection, partitions)
+                batch = self._open(connection, partitions, wait=True)
                 if command is None:
                     rows = batch.work.due(partitions, batch.real_now, 1, self._held)
                 else:
@@ -113,15 +127,17 @@ class Executor:
         except Exception:
             log.exception("database_refuses")
             outcome = Outcome(now=self._clock.now(), failed=True)
-        if command is not None and not outcome.answers:
+        if command is not None and not outcome.answers and self._sure:
             refusal = Refused("unavailable", "The database refused.")
             outcome.answers[0] = error_reply(command.id, command.name, refusal)
         return outcome
 
-    def _transact(self, commands: Sequence[Command], partitions: Sequence[int], due_limit: int) -> Outcome:
+    def _transact(
+        self, commands: Sequence[Command], partitions: Sequence[int], due_limit: int, *, wait: bool = True
+    ) -> Outcome:
         started = self._clock.monotonic()
         with self._database.write.begin() as connection:
-            batch = self._open(connection, partitions)
+            batch = self._open(connection, partitions, wait=wait)
             answers = self._stored_replies(batch, commands)
             rows = batch.work.due(partitions, batch.real_now, due_limit, self._held)
             batch.read(rows, due_limit)
@@ -168,23 +184,25 @@ class Executor:
                 answers[index] = self._answer(batch, command)
         return left
 
-    def _open(self, connection: Connection, partitions: Sequence[int]) -> Batch:
+    def _open(self, connection: Connection, partitions: Sequence[int], *, wait: bool) -> Batch:
         work = Work(connection, self._database.statements)
-        rows = work.take_partitions(partitions)
-        now = max(self._clock.now(), *(row.clock for row in rows))
+        rows = work.take_partitions(partitions, wait=wait)
+        now = max(*(row.clock if row.now is None else max(row.now, row.clock) for row in rows), 0)
+        if rows[0].now is None:
+            now = max(now, self._clock.now())
         return Batch(self._registry, work, rows, now, self._partitions)
 
     def _stored_replies(self, batch: Batch, commands: Sequence[Command]) -> dict[int, bytes]:
-        ids = [command.id for command in commands if command.id is not None]
+        ids = [command.stored_as for command in commands if command.stored_as is not None]
         if not ids:
             return {}
         stored = {(row.player, row.id): row for row in batch.work.answered(ids)}
         answers: dict[int, bytes] = {}
         first: dict[tuple[str, str], bytes] = {}
         for index, command in enumerate(commands):
-            if command.id is None:
+            if command.stored_as is None:
                 continue
-            claim = (command.player, command.id)
+            claim = (command.player, command.stored_as)
             row = stored.get(claim)
             if row is not None:
                 answers[index] = row.frame if row.digest == command.digest else reused_id(command)
@@ -195,6 +213,9 @@ class Executor:
         return answers
 
     def _answer(self, batch: Batch, command: Command) -> bytes:
+        if command.deadline is not None and batch.real_now > command.deadline:
+            refusal = Refused("unavailable", "It came too late to a worker, and did not happen.")
+            return error_reply(command.id, command.name, refusal)
         if command.key in self._held:
             return self._unknown_kind(command)
         if not batch.is_read(command.key):
@@ -220,7 +241,7 @@ class Executor:
         kind = self._registry.commands[command.name]
         batch.items += 1
         now = batch.time_of(command.key, batch.real_now)
-        db = HandlerConnection(batch.work.connection, batch.savepoint)
+        db = self._handler_connection(batch)
         tx = Transaction(
             batch,
             db,
@@ -247,9 +268,14 @@ class Executor:
         else:
             self._keep(batch, tx.changes)
             reply = ok_reply(command.id, command.name, result)
-        if command.id is not None:
-            batch.keep_reply(command, reply)
+        batch.keep_reply(command, reply)
         return reply
+
+    def _handler_connection(self, batch: Batch) -> HandlerConnection:
+        reads = self._database.statements.dialect.savepoint_for_reads
+        return HandlerConnection(
+            batch.work.connection, batch.savepoint, before_read=batch.savepoint if reads else None
+        )
 
     def _refusal(self, command: Command, refusal: Rejected | Refused) -> bytes:
         try:
@@ -285,7 +311,7 @@ class Executor:
             data = kind.decode(row.data, row.version)
             tx = Transaction(
                 batch,
-                HandlerConnection(batch.work.connection, batch.savepoint),
+                self._handler_connection(batch),
                 key=row.key,
                 now=now,
                 seed=f"{self._seed}:{row.key}:{now}:{row.id}:{row.attempt}",

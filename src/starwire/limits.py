@@ -63,6 +63,21 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     prune_rows: int = 5_000  # in one statement, so that the writer is not held up
     finished_days: int = 7  # how long a finished process stays in the archive
 
+    # Distributed engine
+    horizon_seconds: float = 30.0  # how far ahead delayed tasks exist
+    bucket_seconds: float = (
+        0.05  # due times are rounded up to it: one delayed task for each partition and bucket
+    )
+    tasks_in_flight: int = 2  # command tasks of one gateway; about the number of workers
+    command_seconds: float = 10.0  # then an unanswered command is dropped wherever it waits
+    transaction_seconds: float = 5.0  # of the database's statement time-out; nothing executes for longer
+    unanswered_seconds: float = 1.0  # then a gateway looks for the replies of a batch, and publishes it again
+    publish_seconds: float = 2.0  # for handing a task to the broker
+    lease_seconds: float = 6.0  # of the leading scheduler
+    lease_renew_seconds: float = 2.0
+    sweep_seconds: float = 1.0  # due work older than this was lost on the way
+    heads_seconds: float = 3.0  # between two comparisons of stream heads
+
     # Accounts
     access_seconds: int = 900
     refresh_days: int = 30
@@ -88,6 +103,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             (self.ping_seconds + self.pong_seconds <= 45, "ping_seconds + pong_seconds must be at most 45"),
             (self.key_due < self.batch_due, "key_due must be below batch_due"),
             (self.beat_seconds < self.beat_late_seconds, "beat_seconds must be below beat_late_seconds"),
+            (
+                self.lease_renew_seconds < self.lease_seconds,
+                "lease_renew_seconds must be below lease_seconds",
+            ),
+            (self.bucket_seconds < self.horizon_seconds, "bucket_seconds must be below horizon_seconds"),
             (self.commands_in_flight <= self.pending_commands, "commands_in_flight exceeds pending_commands"),
             (self.catch_up_events <= self.retained_events, "catch_up_events exceeds retained_events"),
         )

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from ipaddress import ip_address, ip_network
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 import structlog
@@ -28,8 +26,8 @@ from starwire.app import App
 from starwire.beat import Beat
 from starwire.clock import Clock, SystemClock
 from starwire.config import Settings
-from starwire.engines.embedded import open_embedded
-from starwire.errors import ConfigurationError, Refused, Rejected
+from starwire.engines import open_engine
+from starwire.errors import Refused, Rejected
 from starwire.gateway.accounts import Accounts
 from starwire.gateway.auth import Authenticator
 from starwire.gateway.http import build_http
@@ -40,8 +38,6 @@ from starwire.gateway.sessions import RefreshTokens
 from starwire.gateway.tokens import Tokens, load_secret
 from starwire.gateway.websocket import serving, wrap
 from starwire.protocol import ErrorBody, digest, encode
-from starwire.store.database import open_sqlite
-from starwire.store.migrate import upgrade
 from starwire.store.pruner import prune
 
 log = structlog.get_logger("starwire.server")
@@ -92,7 +88,7 @@ class Uvicorn(uvicorn.Server):
 
 
 class Server:
-    """One OS process on the embedded engine.
+    """One OS process that holds sockets: a gateway, and with the embedded engine everything else too.
 
     Raises:
         ConfigurationError: a setting, the app, the data folder or the database is not usable.
@@ -106,13 +102,9 @@ class Server:
         self.name = secrets.token_hex(4)
         self._proxies = [ip_network(each) for each in settings.trusted_proxies]
         self.registry = app.registry(system.module)
-        self._lock = lock_data_folder(settings.data, settings.lock_file)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.database = open_sqlite(settings.sqlite, readers=self.limits.view_threads)
-        upgrade(self.database, app, dev=settings.dev)
-        self.engine = open_embedded(
-            self.registry, self.database, self.clock, self.limits, partitions=settings.partitions
-        )
+        self.opened = open_engine(app, self.registry, settings, self.clock, gateway=self.name)
+        self.engine = self.opened.engine
         self.passwords = Passwords(self.limits)
         self.accounts: Accounts | None = None
         authenticate = app.auth
@@ -188,6 +180,8 @@ class Server:
         self._every(CHECK_SECONDS, self._check)
         self._every(self.limits.beat_seconds, self._beat)
         self._every(self.limits.prune_seconds, self._prune)
+        if self.engine.broker.lossy:
+            self._every(self.limits.heads_seconds, self.hub.compare_heads)
         try:
             yield
         finally:
@@ -198,7 +192,7 @@ class Server:
             self.passwords.close()
             with contextlib.suppress(FileNotFoundError):
                 self.settings.server_file.unlink()
-            self._lock.close()
+            self.opened.close()
 
     def _every(self, seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
         async def run() -> None:
@@ -255,34 +249,6 @@ class Server:
         if isinstance(error.reason, str):
             raise Rejected(error.reason, error.message, **details)
         raise Refused(error.code, error.message, **details)
-
-
-def lock_data_folder(data: Path, lock: Path) -> IO[str]:
-    """Take the data folder for this OS process, making it with permissions for its user only.
-
-    Raises:
-        ConfigurationError: another server has it, or it cannot be written.
-    """
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = lock.open("a+")
-    except OSError as error:
-        raise ConfigurationError(f"STARWIRE_DATA: {data} cannot be used: {error.strerror}") from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        holder = file.read().strip()
-        file.close()
-        raise ConfigurationError(
-            f"STARWIRE_DATA: {data} is in use by another server (OS process {holder or 'unknown'});"
-            " stop that one, or name another folder"
-        ) from None
-    file.seek(0)
-    file.truncate()
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
 
 
 async def serve(app: App, settings: Settings, *, started: Callable[[Server], None]) -> None:

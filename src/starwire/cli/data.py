@@ -49,7 +49,7 @@ def migrate(
 
     Example, after a change of App.tables: [cyan]starwire migrate --new "trees have colours"[/cyan]
     """
-    from starwire.server import lock_data_folder  # noqa: PLC0415 -- slow to import
+    from starwire.engines.folder import lock_data_folder  # noqa: PLC0415 -- slow to import
 
     settings = settings_from(data=data)
     app = find_app(name)

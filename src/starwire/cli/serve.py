@@ -124,9 +124,10 @@ async def _serve(app: App, settings: Settings) -> None:
         console = Console(highlight=False, soft_wrap=True)
         console.print(f"[bold]{app.name}[/bold] is at [bold cyan]{server.url}[/bold cyan]", end="")
         console.print(" (and /dev)" if settings.dev else "")
-        console.print(
-            f"[dim]Engine: embedded, this OS process and SQLite in {settings.data}. Ctrl-C stops it.[/dim]"
-        )
+        opened = server.opened
+        console.print(f"[dim]Engine: {opened.name}, {opened.keeps}. Ctrl-C stops it.[/dim]")
+        if opened.grow is not None:
+            console.print(f"[dim]{opened.grow}[/dim]")
 
     await run_server(app, settings, started=started)
 

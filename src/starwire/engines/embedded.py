@@ -17,19 +17,22 @@ import structlog
 from sqlalchemy import Connection
 
 from starwire import telemetry
-from starwire.app import Registry, ViewKind
+from starwire.app import App, Registry, ViewKind
 from starwire.batch import Command, Outcome
 from starwire.clock import Clock
+from starwire.config import Settings
 from starwire.engine import Answer
+from starwire.engines import Opened
+from starwire.engines.folder import lock_data_folder
 from starwire.engines.memory import MemoryBroker
 from starwire.engines.threads import Job, Threads, WriterThread
-from starwire.errors import Refused, Rejected
+from starwire.errors import Refused
 from starwire.executor import Executor
 from starwire.identity import Identity
 from starwire.limits import Limits
-from starwire.protocol import error_reply
 from starwire.scheduler import Scheduler, Timer
-from starwire.store.database import Database, read_facts
+from starwire.store.database import Database, open_sqlite, read_facts
+from starwire.store.migrate import upgrade
 from starwire.store.reads import Reads, StoredEvent
 from starwire.stream import Position
 
@@ -107,8 +110,8 @@ class EmbeddedEngine:
             self._due = True
         self._threads.wake()
 
-    def submit(self, command: Command, answer: Answer) -> None:
-        """Queue a command for the writer."""
+    def submit(self, command: Command, answer: Answer, origin: object = None) -> None:
+        """Queue a command for the writer; one queue keeps every origin's order."""
         if self._stopped:
             raise Refused("unavailable", "The server is stopping.")
         with self._lock:
@@ -126,19 +129,9 @@ class EmbeddedEngine:
             seconds = self._limits.overloaded_seconds
             raise Refused("overloaded", "Too many views are waiting.", retry_after=seconds)
         self._views += 1
-        name = "processes" if kind is None else kind.name
 
         def job() -> None:
-            try:
-                if kind is None:
-                    frame = self._reads.processes(identity, id)
-                else:
-                    frame = self._reads.view(kind, identity, id, args)
-            except (Refused, Rejected) as refusal:
-                frame = error_reply(id, name, refusal)
-            except Exception:
-                log.exception("view_failed", view=name, player=identity.sub)
-                frame = error_reply(id, name, Refused("internal", "The view failed on the server."))
+            frame = self._reads.answer(kind, identity, id, args)
             self._loop.call_soon_threadsafe(done, frame)
 
         def done(frame: bytes) -> None:
@@ -289,4 +282,23 @@ def open_embedded(
         partitions=partitions,
         threads=threads,
         call_later=call_later,
+    )
+
+
+def open_with_settings(app: App, registry: Registry, settings: Settings, clock: Clock) -> Opened:
+    """Take the data folder, open its SQLite, and bring that to the schema of this code.
+
+    Raises:
+        ConfigurationError: another server has the folder, or the database is not usable.
+    """
+    lock = lock_data_folder(settings.data, settings.lock_file)
+    database = open_sqlite(settings.sqlite, readers=settings.limits.view_threads)
+    upgrade(database, app, dev=settings.dev, partitions=settings.partitions)
+    engine = open_embedded(registry, database, clock, settings.limits, partitions=settings.partitions)
+    return Opened(
+        engine,
+        "embedded",
+        f"this OS process and SQLite in {settings.data}",
+        lock.close,
+        grow="Past one machine: `make cluster` shows how; docs/how-to/grow.md.",
     )

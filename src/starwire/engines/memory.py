@@ -11,6 +11,8 @@ from starwire.broker import Deliver
 class MemoryBroker:
     """Carries events within one OS process: in order, and never losing one."""
 
+    lossy = False
+
     def __init__(self) -> None:
         self._deliver: list[Deliver] = []
         self._streams: dict[str, int] = {}
@@ -22,6 +24,9 @@ class MemoryBroker:
     def subscribe(self, stream: str) -> None:
         """Hear a stream."""
         self._streams[stream] = self._streams.get(stream, 0) + 1
+
+    async def ready(self, streams: Sequence[str]) -> None:
+        """It is heard at once."""
 
     def unsubscribe(self, stream: str) -> None:
         """Hear it no longer."""

@@ -32,6 +32,7 @@ from starwire.stream import Position
 log = structlog.get_logger("starwire.gateway")
 
 CONTROL = frozenset({"subscribed", "unsubscribed", "session_revoked"})
+HEADS_AT_ONCE = 1000
 Listener = Callable[[Event], None]
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
@@ -97,6 +98,7 @@ class Feeds:
         for name in positions:
             self._retain(name).held += 1
         if new:
+            await self._engine.broker.ready(new)
             positions.update(await self._engine.positions(new))
         for name, position in positions.items():
             feed = self._feeds[name]
@@ -196,11 +198,32 @@ class Feeds:
         new = stream not in self._feeds
         self._add(session, stream, offset)
         if new:
+            await self._engine.broker.ready([stream])
             positions = await self._engine.positions([stream])
             feed = self._feeds.get(stream)
             if feed is not None:
                 feed.head = max(feed.head, positions[stream].head)
         self.catch_up(session)
+
+    async def compare_heads(self) -> None:
+        """Find in the table what a lossy broker did not bring."""
+        names = list(self._feeds)
+        for start in range(0, len(names), HEADS_AT_ONCE):
+            positions = await self._engine.positions(names[start : start + HEADS_AT_ONCE])
+            for name, position in positions.items():
+                feed = self._feeds.get(name)
+                if feed is not None and position.head > feed.head:
+                    log.info("events_were_lost", stream=name, missing=position.head - feed.head)
+                    await self._hear_lost(feed, position.head)
+
+    async def _hear_lost(self, feed: Feed, head: int) -> None:
+        """Take the events after our head from the table, as if they had just come."""
+        while feed.head < head:
+            [page] = await self._engine.history([(feed.name, feed.head, self._limits.catch_up_events)])
+            if not page:
+                feed.head = head
+                return
+            self.deliver([Event(e.stream, e.offset, e.event, e.frame) for e in page])
 
     # Catching up
 

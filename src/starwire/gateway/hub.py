@@ -116,6 +116,10 @@ class Hub:
             if session.writable and session.connection.phase is Phase.OPEN:
                 session.write(framed)
 
+    async def compare_heads(self) -> None:
+        """Find in the table what a lossy broker did not bring."""
+        await self._feeds.compare_heads()
+
     async def drain(self, reason: str, seconds: float) -> None:
         """Say goodbye to everyone, in batches, each with a time of its own to come back.
 

@@ -254,6 +254,7 @@ class Session:
                 identity=identity,
             ),
             answer,
+            self,
         )
 
     def _answer(self, frame: ClientFrame) -> Callable[[bytes], None]:

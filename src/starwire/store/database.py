@@ -89,8 +89,7 @@ def read_facts(connection: Connection, *, partitions: int, seed: str | None = No
     Raises:
         ConfigurationError: the database was made with another number of partitions.
     """
-    rows = connection.execute(select(tables.meta.c.name, tables.meta.c.value))
-    found: dict[str, str] = {name: value for name, value in rows}  # noqa: C416 - rows are no pairs to mypy
+    found = stored_facts(connection) or {}
     if not found:
         found = {
             "epoch": secrets.token_hex(8),
@@ -107,3 +106,9 @@ def read_facts(connection: Connection, *, partitions: int, seed: str | None = No
             " the number is fixed at creation"
         )
     return Facts(found["epoch"], found["seed"], partitions)
+
+
+def stored_facts(connection: Connection) -> dict[str, str] | None:
+    """The database's facts as they are stored; None before they were made."""
+    rows = connection.execute(select(tables.meta.c.name, tables.meta.c.value))
+    return {name: value for name, value in rows} or None  # noqa: C416 - rows are no pairs to mypy

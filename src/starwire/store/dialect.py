@@ -6,14 +6,33 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import ColumnElement, String, Table, bindparam, column, func, select
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    String,
+    Table,
+    any_,
+    bindparam,
+    cast,
+    column,
+    func,
+    null,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 
 
 class Dialect(Protocol):
     """How this database writes an upsert, and a list as one parameter."""
 
     name: str
+    savepoint_for_reads: bool
+    """Whether a statement that fails, a SELECT too, spoils the transaction unless a savepoint was taken."""
+
+    def now(self) -> ColumnElement[Any]:
+        """The database's own clock in microseconds; NULL where it is this OS process's."""
+        ...
 
     def insert(self, table: Table) -> Any:
         """An insert that has ``on_conflict_do_update``, ``on_conflict_do_nothing`` and ``excluded``."""
@@ -32,6 +51,11 @@ class Sqlite:
     """SQLite: a list travels as a JSON array."""
 
     name = "sqlite"
+    savepoint_for_reads = False
+
+    def now(self) -> ColumnElement[Any]:
+        """SQLite lives in this OS process and has its clock."""
+        return null()
 
     def insert(self, table: Table) -> Any:
         """SQLite's insert."""
@@ -46,3 +70,26 @@ class Sqlite:
     def array(self, values: Iterable[Any]) -> Any:
         """A JSON array as text."""
         return msgspec.json.encode(list(values)).decode()
+
+
+class Postgres:
+    """PostgreSQL: a list travels as an array; the clock is the database's, one for all servers."""
+
+    name = "postgresql"
+    savepoint_for_reads = True
+
+    def now(self) -> ColumnElement[Any]:
+        """``clock_timestamp()``: it goes on within a transaction."""
+        return cast(func.extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
+
+    def insert(self, table: Table) -> Any:
+        """PostgreSQL's insert."""
+        return postgresql.insert(table)
+
+    def is_any(self, of: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """``of = ANY(:name)``."""
+        return of == any_(bindparam(name, type_=ARRAY(of.type)))
+
+    def array(self, values: Iterable[Any]) -> Any:
+        """An array."""
+        return list(values)

@@ -20,9 +20,16 @@ class HandlerConnection:
     ``execute``, ``scalar`` and ``scalars`` are those of ``sqlalchemy.Connection``.
     """
 
-    def __init__(self, connection: Connection, before_write: Callable[[], None] | None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        before_write: Callable[[], None] | None,
+        *,
+        before_read: Callable[[], None] | None = None,
+    ) -> None:
         self._connection = connection
         self._before_write = before_write
+        self._before_read = before_read
 
     @overload
     def execute(self, statement: TypedReturnsRows[*Ts], parameters: Any = None) -> CursorResult[*Ts]: ...
@@ -49,6 +56,8 @@ class HandlerConnection:
 
     def _guard(self, statement: Executable) -> None:
         if isinstance(statement, (Select, CompoundSelect)):
+            if self._before_read is not None:
+                self._before_read()
             return
         if self._before_write is None:
             raise NotAllowed("a view changes nothing; its statements are SELECTs")

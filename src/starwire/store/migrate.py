@@ -26,10 +26,11 @@ from sqlalchemy import Connection, MetaData, inspect, text
 from starwire.app import App
 from starwire.errors import ConfigurationError
 from starwire.store import tables
-from starwire.store.database import Database
+from starwire.store.database import Database, read_facts, stored_facts
 
 OURS = Path(__file__).parent / "migrations"
 PREFIX = "starwire_"
+MIGRATION_LOCK = 0x57415257  # any number that nobody else uses
 
 
 @dataclass(frozen=True)
@@ -117,13 +118,14 @@ def version_table_of(app: App) -> str:
     return re.sub(r"\W+", "_", app.name.lower()).strip("_") + "_version"
 
 
-def upgrade(database: Database, app: App | None = None, *, dev: bool = False) -> None:
+def upgrade(database: Database, app: App | None = None, *, dev: bool = False, partitions: int = 16) -> None:
     """Bring the database to the schema of this code, in one transaction.
 
     Args:
         database: the framework's tables and the game's live in it side by side.
         app: the game whose branch runs after ours; None: ours only.
         dev: create the game's missing tables when it has no migrations.
+        partitions: how many a database that is made now has, for ever.
 
     Raises:
         ConfigurationError: the schema is newer than this code, or was not made by these migrations, or
@@ -141,6 +143,11 @@ def upgrade(database: Database, app: App | None = None, *, dev: bool = False) ->
                 # Another server may have been faster while we waited for the lock.
                 if not is_current(connection, branch):
                     _upgrade(connection, branch)
+    with database.read.begin() as connection:
+        made = stored_facts(connection)
+    if made is None:
+        with _transaction(database) as connection:
+            read_facts(connection, partitions=partitions)
     if app is not None and app.tables is not None:
         _ensure_tables(database, app, app.tables, may_create=dev and game is None)
 
@@ -223,6 +230,9 @@ def _transaction(database: Database) -> Iterator[Connection]:
             raw.execute("PRAGMA foreign_keys=OFF")  # only has an effect outside a transaction
         try:
             with connection.begin():
+                if not sqlite:  # ten servers that start at once take turns, however long it takes
+                    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
                 yield connection
                 if sqlite and (broken := connection.execute(text("PRAGMA foreign_key_check")).first()):
                     raise ConfigurationError(f"a migration left rows of {broken[0]!r} that refer to nothing")

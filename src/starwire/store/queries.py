@@ -25,6 +25,8 @@ class PartitionRow:
     id: int
     clock: int
     last_process: int
+    now: int | None = None
+    """The database's clock when it was read; None where that is this OS process's."""
 
 
 class StoredReply(msgspec.Struct, frozen=True):
@@ -55,9 +57,13 @@ class Work:
         self._sql = statements
         self._array = statements.dialect.array
 
-    def take_partitions(self, partitions: Sequence[int]) -> list[PartitionRow]:
-        """Lock the partitions in order of their numbers and read their clocks."""
-        rows = self.connection.execute(self._sql.take_partitions, {"partitions": self._array(partitions)})
+    def take_partitions(self, partitions: Sequence[int], *, wait: bool = True) -> list[PartitionRow]:
+        """Lock the partitions in order of their numbers and read their clocks.
+
+        Without ``wait``, a partition that somebody else holds raises the driver's OperationalError at once.
+        """
+        statement = self._sql.take_partitions if wait else self._sql.take_free_partitions
+        rows = self.connection.execute(statement, {"partitions": self._array(partitions)})
         return [PartitionRow(*row) for row in rows]
 
     def answered(self, ids: Sequence[str]) -> list[StoredReply]:

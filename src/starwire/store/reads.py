@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import Connection, func, select
 
 from starwire.app import Registry, ViewKind
 from starwire.clock import Clock, isoformat
-from starwire.errors import Refused
+from starwire.errors import Refused, Rejected
 from starwire.identity import Identity
 from starwire.lifecycle import lifecycle_data
 from starwire.process import ProcessRow, State
-from starwire.protocol import decode_args, encode, ok_reply, push_frame
+from starwire.protocol import decode_args, encode, error_reply, ok_reply, push_frame
 from starwire.store import tables
 from starwire.store.database import Database
 from starwire.store.handler import HandlerConnection
@@ -26,6 +27,7 @@ from starwire.stream import Position
 from starwire.transaction import Read
 
 ALL = "all"
+log = structlog.get_logger("starwire.engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,17 @@ class Reads:
         self._database = database
         self._clock = clock
         self._result_bytes = result_bytes
+
+    def answer(self, kind: ViewKind | None, identity: Identity, id: str | None, args: bytes) -> bytes:
+        """The reply frame of a view, or of the built-in ``processes`` (None), errors included."""
+        name = "processes" if kind is None else kind.name
+        try:
+            return self.processes(identity, id) if kind is None else self.view(kind, identity, id, args)
+        except (Refused, Rejected) as refusal:
+            return error_reply(id, name, refusal)
+        except Exception:
+            log.exception("view_failed", view=name, player=identity.sub)
+            return error_reply(id, name, Refused("internal", "The view failed on the server."))
 
     def view(self, kind: ViewKind, identity: Identity, id: str | None, args: bytes) -> bytes:
         """Answer a view: its reply frame, with the positions it asked for.

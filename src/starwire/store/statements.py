@@ -33,11 +33,12 @@ class Statements:
     def _partitions(self) -> None:
         c = tables.partition.c
         self.take_partitions = (
-            select(c.id, c.clock, c.last_process)
+            select(c.id, c.clock, c.last_process, self.dialect.now())
             .where(self.dialect.is_any(c.id, "partitions"))
             .order_by(c.id)
             .with_for_update()
         )
+        self.take_free_partitions = self.take_partitions.with_for_update(nowait=True)
         self.save_partitions = (
             update(tables.partition)
             .where(c.id == bindparam("p"))

@@ -47,6 +47,17 @@ partition = Table(
 )
 
 
+lease = Table(
+    "starwire_lease",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("holder", String, nullable=False),
+    Column("term", BigInteger, nullable=False, comment="grows with every change of holder"),
+    Column("expires_at", BigInteger, nullable=False, comment="in the database's time"),
+    comment="who leads among the schedulers",
+)
+
+
 def _process_columns() -> list[Column[object]]:
     return [
         Column("id", BigInteger, primary_key=True, autoincrement=False),

@@ -1,0 +1,219 @@
+"""The worker: Celery tasks around the one executor.
+
+``starwire.commands`` runs the commands that wait for a set of partitions, ``starwire.due`` what is due of
+them. Tasks are acknowledged early: redelivery would come too late to help. After the commit a task publishes
+replies and events, and sends the ETA tasks for what it has left to run soon; if the worker dies before that,
+the gateway finds the replies in the table, gateways find the events there, and the scheduler sweeps.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+import structlog
+from celery import Celery
+from celery.signals import worker_ready, worker_shutdown
+
+from starwire import config, system, telemetry
+from starwire.batch import Outcome
+from starwire.clock import SystemClock, to_datetime
+from starwire.engines.distributed import messages
+from starwire.engines.distributed.addresses import connection_options, for_celery, require_broker
+from starwire.engines.distributed.presence import Herald
+from starwire.errors import ConfigurationError
+from starwire.executor import Executor
+from starwire.limits import Limits
+from starwire.loading import find_app
+from starwire.store.database import Database, read_facts
+from starwire.store.lease import current_term
+from starwire.store.postgres import open_postgres
+
+log = structlog.get_logger("starwire.worker")
+
+REMEMBERED_BUCKETS = 4096
+
+
+def make_celery(broker: str, limits: Limits) -> Celery:
+    """The Celery application, for gateways, workers and schedulers alike.
+
+    The visibility time-out is far beyond any ETA that is ever sent, so that Redis redelivers nothing.
+    """
+    celery = Celery("starwire", broker=for_celery(require_broker(broker)), backend=None)
+    celery.conf.update(
+        task_default_queue=messages.QUEUE,
+        task_ignore_result=True,
+        task_acks_late=False,
+        worker_prefetch_multiplier=1,
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": 86_400,
+            "socket_timeout": 10,
+            "socket_connect_timeout": limits.publish_seconds,
+            **connection_options(broker),
+            "retry_on_timeout": False,
+        },
+        enable_utc=True,
+    )
+    return celery
+
+
+class Worker:
+    """What one OS process of a worker holds: its executor, and its connection to pub/sub."""
+
+    def __init__(self, settings: config.Settings) -> None:
+        if settings.database is None or settings.broker is None:
+            raise ConfigurationError("a worker needs STARWIRE_DATABASE and STARWIRE_BROKER")
+        self.limits = settings.limits
+        self.partitions = settings.partitions
+        registry = find_app(settings.app).registry(system.module)
+        self.database: Database = open_postgres(settings.database, settings.limits)
+        with self.database.write.begin() as connection:
+            facts = read_facts(connection, partitions=settings.partitions)
+        self.executor = Executor(
+            registry,
+            self.database,
+            SystemClock(),
+            settings.limits,
+            seed=facts.seed,
+            partitions=settings.partitions,
+            sure=False,
+        )
+        self.pubsub = redis.Redis.from_url(
+            settings.broker,
+            socket_timeout=settings.limits.publish_seconds,
+            **connection_options(settings.broker),
+        )
+        name = os.environ.get("STARWIRE_NAME", f"worker-{os.getpid()}")
+        self.herald = Herald(settings.broker, "worker", name)
+        self._term = 0
+        self._sent: OrderedDict[tuple[int, int], None] = OrderedDict()
+
+    def commands(self, batch: messages.Batch) -> None:
+        """Run the commands of a batch; what one transaction leaves goes into the next."""
+        waiting = list(enumerate(batch.commands))
+        while waiting:
+            outcome = self.executor.run([command for _, command in waiting], batch.partitions)
+            answers = {waiting[index][0]: answer for index, answer in outcome.answers.items()}
+            self.announce(outcome, messages.Replies(batch.id, answers), batch.gateway)
+            self.send_due(outcome, batch.partitions)
+            waiting = [waiting[index] for index in outcome.left]
+
+    def due(self, partitions: list[int], term: int) -> None:
+        """Run what is due; a task of an older term does nothing, that was set up again."""
+        with self.database.read.begin() as connection:
+            self._term = max(self._term, current_term(connection))
+        if term < self._term:
+            return
+        outcome = self.executor.run_due(partitions)
+        if outcome is None:  # its holder may have started before the due moment: come again
+            self.send(partitions, self.bucket_after(datetime.now(UTC).timestamp()))
+            return
+        self.announce(outcome, None, "")
+        self.send_due(outcome, partitions)
+
+    def announce(self, outcome: Outcome, replies: messages.Replies | None, gateway: str) -> None:
+        """Tell the gateways what was committed: one round trip, whatever there is."""
+        telemetry.batch(0 if replies is None else len(replies.answers), outcome.items)
+        if not outcome.events and replies is None:
+            return
+        pipeline = self.pubsub.pipeline(transaction=False)
+        if replies is not None:
+            pipeline.publish(messages.REPLIES + gateway, messages.encode(replies))
+        for event in outcome.events:
+            pipeline.publish(messages.STREAM + event.stream, messages.encode(event))
+        try:
+            pipeline.execute()
+        except redis.RedisError as error:
+            log.warning("announce_failed", error=str(error), events=len(outcome.events))
+
+    def send_due(self, outcome: Outcome, partitions: list[int]) -> None:
+        """Send the ETA tasks for what this batch has left to run within the horizon."""
+        horizon = outcome.now + int(self.limits.horizon_seconds * 1e6)
+        times = {(partition, run_at) for partition, run_at in outcome.soon if run_at <= horizon}
+        if outcome.next_due is not None and outcome.next_due <= outcome.now:
+            times |= {(partition, outcome.now) for partition in partitions}
+        buckets = {(partition, self.bucket_after(run_at / 1e6)) for partition, run_at in times}
+        for partition, bucket in sorted(buckets, key=lambda each: each[1]):
+            if (partition, bucket) in self._sent:
+                continue
+            self._sent[(partition, bucket)] = None
+            while len(self._sent) > REMEMBERED_BUCKETS:
+                self._sent.popitem(last=False)
+            self.send([partition], bucket)
+
+    def bucket_after(self, seconds: float) -> int:
+        """The number of the bucket at whose end everything up to this moment is due."""
+        return int(seconds / self.limits.bucket_seconds) + 1
+
+    def send(self, partitions: list[int], bucket: int) -> None:
+        """Send one ETA task."""
+        send_due_task(celery, partitions, self._term, bucket * self.limits.bucket_seconds)
+
+
+def send_due_task(app: Celery, partitions: Iterable[int], term: int, at: float) -> None:
+    """Send ``starwire.due`` with its ETA in seconds since 1970; what a broker loses is swept."""
+    eta = to_datetime(int(at * 1e6))
+    try:
+        app.send_task(
+            messages.DUE,
+            args=[list(partitions), term],
+            eta=eta if eta > datetime.now(UTC) else None,
+            retry=False,
+            expires=None,
+        )
+    except Exception as error:  # noqa: BLE001 - kombu raises whatever its transport raises
+        log.warning("due_not_sent", error=str(error))
+
+
+_lock = threading.Lock()
+_worker: Worker | None = None
+
+
+def _get_worker() -> Worker:
+    global _worker  # noqa: PLW0603 - one for each OS process, made by its first task
+    with _lock:
+        if _worker is None:
+            settings, _ = config.load(os.environ)
+            _worker = Worker(settings)
+        return _worker
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _close(**_: Any) -> None:
+    if _worker is not None:
+        _worker.herald.stop()
+        _worker.database.close()
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def _open(**_: Any) -> None:
+    """Find out at once, not with the first task, whether everything is there."""
+    _get_worker()
+    log.info("ready", pid=os.getpid())
+
+
+celery = make_celery(os.environ.get("STARWIRE_BROKER", "redis://127.0.0.1:6379/0"), Limits())
+
+
+@celery.task(name=messages.COMMANDS)  # type: ignore[untyped-decorator]
+def commands(payload: str) -> None:
+    """The commands that wait for a set of partitions."""
+    _get_worker().commands(messages.decode_batch(payload))
+
+
+@celery.task(name=messages.DUE)  # type: ignore[untyped-decorator]
+def due(partitions: list[int], term: int) -> None:
+    """What is due of a set of partitions."""
+    _get_worker().due(partitions, term)
