@@ -1,7 +1,6 @@
 """The examples run: their own tests, and each behind a real server. README shows their code, and commands."""
 
 import ast
-import importlib
 import importlib.util
 import json
 import re
@@ -11,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -35,7 +35,11 @@ def own_tests() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("file", "name"), own_tests())
 def test_an_examples_own_tests_pass(file: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = EXAMPLES / file
+    getattr(module_with_app_beside(EXAMPLES / file, monkeypatch), name)()
+
+
+def module_with_app_beside(path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A module of tests that imports the `app` in its own folder, as pytest would there."""
     monkeypatch.syspath_prepend(path.parent)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.delitem(sys.modules, "app", raising=False)
@@ -44,8 +48,8 @@ def test_an_examples_own_tests_pass(file: str, name: str, monkeypatch: pytest.Mo
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    getattr(module, name)()
     monkeypatch.delitem(sys.modules, "app")
+    return module
 
 
 def test_every_example_says_how_to_run_it_and_has_tests() -> None:
@@ -144,11 +148,21 @@ def post(url: str, body: object, *, secret: str) -> tuple[int, object]:
             return error.code, json.load(error)
 
 
-# What README shows
+async def test_a_mine_can_be_built_and_cancelled_over_a_socket(tmp_path: Path) -> None:
+    with served("homestead", tmp_path, "--dev") as (url, _):
+        async with Client(url, tokens=await guest(url)) as client:
+            started = await client.command("build_mine")
+            assert (await client.wait_for("process_started")).data["data"] == {"level": 2}
+            await client.command("cancel", process=started["process"])
+            assert (await client.wait_for("process_cancelled")).data["process"] == started["process"]
+            assert (await client.view("look")).result["metal"] >= 100
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+# What README and the tutorial show
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def test_the_code_in_readme_is_code_of_the_examples() -> None:
@@ -157,6 +171,31 @@ def test_the_code_in_readme_is_code_of_the_examples() -> None:
     assert len(shown) >= 2
     for block in shown:
         assert any(block.strip() in each for each in code), f"in README, but in no example:\n{block}"
+
+
+def test_who_follows_the_tutorial_arrives_at_the_homestead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tutorial = (REPOSITORY / "docs" / "tutorial" / "first-game.md").read_text(encoding="utf-8")
+    homestead = EXAMPLES / "homestead"
+    *app, tests = blocks("python", tutorial)
+    code = (homestead / "app.py").read_text(encoding="utf-8")
+    assert not [block for block in app if block.strip() not in code]
+    assert tests.strip() in (homestead / "test_app.py").read_text(encoding="utf-8")
+    assert blocks("html", tutorial) == [(homestead / "web" / "index.html").read_text(encoding="utf-8")]
+    assert blocks("js", tutorial) == [(homestead / "web" / "page.js").read_text(encoding="utf-8")]
+    (tmp_path / "app.py").write_text("\n\n".join(app), encoding="utf-8")
+    (tmp_path / "test_app.py").write_text(tests, encoding="utf-8")
+    shutil.copytree(homestead / "web", tmp_path / "web")
+    module = module_with_app_beside(tmp_path / "test_app.py", monkeypatch)
+    for name in [name for name in dir(module) if name.startswith("test_")]:
+        getattr(module, name)()
+
+
+def test_a_new_project_begins_as_the_orchard(tmp_path: Path) -> None:
+    subprocess.run([STARWIRE, "new", "orchard"], cwd=tmp_path, env=environment(), check=True)
+    made, ours = tmp_path / "orchard" / "app.py", EXAMPLES / "orchard" / "app.py"
+    assert made.read_text(encoding="utf-8") == ours.read_text(encoding="utf-8")
 
 
 def test_the_commands_in_readme_exist() -> None:
