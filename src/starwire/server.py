@@ -105,6 +105,7 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
         self.opened = open_engine(app, self.registry, settings, self.clock, gateway=self.name)
         self.engine = self.opened.engine
+        self.database = self.opened.database
         self.passwords = Passwords(self.limits)
         self.accounts: Accounts | None = None
         authenticate = app.auth

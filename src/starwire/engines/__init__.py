@@ -12,6 +12,7 @@ from starwire.app import App, Registry
 from starwire.clock import Clock
 from starwire.config import Settings
 from starwire.engine import Engine
+from starwire.store.database import Database
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Opened:
     """An engine that is ready to be started."""
 
     engine: Engine
+    database: Database
     name: str
     keeps: str
     """Where it keeps its data, for people."""

@@ -297,6 +297,7 @@ def open_with_settings(app: App, registry: Registry, settings: Settings, clock: 
     engine = open_embedded(registry, database, clock, settings.limits, partitions=settings.partitions)
     return Opened(
         engine,
+        database,
         "embedded",
         f"this OS process and SQLite in {settings.data}",
         lock.close,

@@ -45,4 +45,4 @@ def open_distributed(
         partitions=settings.partitions,
     )
     herald = Herald(settings.broker, "gateway", gateway)
-    return Opened(engine, "distributed", "PostgreSQL, through Celery workers", herald.stop)
+    return Opened(engine, database, "distributed", "PostgreSQL, through Celery workers", herald.stop)
