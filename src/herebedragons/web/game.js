@@ -84,7 +84,7 @@ export const dismiss = (id) => update((s) => ({ toasts: s.toasts.filter((t) => t
 
 // Views
 
-export async function readUniverses() {
+async function readUniverses() {
   try {
     const { result } = await session.view("universes", {});
     update({ universes: result.universes });

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { now } from "./session.js";
 
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
-export const stillness = () => reduced.matches;
+const stillness = () => reduced.matches;
 
 /** The server's time, anew every `every` ms. */
 export function useNow(every = 1000) {

@@ -41,12 +41,12 @@ export function UniversePage() {
       <div class="margin left">
         <${Treasury} resources=${planet.resources} />
         <${Works} universe=${universe} planet=${planet} />
+        <${Crew} universe=${universe} />
       </div>
       <div class="margin right">
         <${Omen} universe=${universe} />
         <${StarNote} universe=${universe} star=${star ?? pointed} pinned=${star != null} />
         <${Building} planet=${planet} />
-        <${Crew} universe=${universe} />
         <${Chronicle} universe=${universe.universe} />
       </div>
     </main>

@@ -9,7 +9,7 @@ let scheduled = false;
 const TOKENS = /("(?:token|access_token|refresh_token|password)"\s*:\s*")((?:[^"\\]|\\.)*)(")/g;
 
 /** A token is shown by its first and last letters only. */
-export const masked = (text) =>
+const masked = (text) =>
   text.replace(TOKENS, (_, before, token, after) => `${before}${token.length > 12 ? `${token.slice(0, 4)}…${token.slice(-3)}` : "…"}${after}`);
 
 /** What a frame is about, for its margin: its command, event or type. */
