@@ -66,6 +66,10 @@ class Outcome(msgspec.Struct):
     lateness: float = 0.0
     items: int = 0
     failed: bool = False
+    began: float = 0.0
+    executed: float = 0.0
+    committed: float = 0.0
+    """When the transaction began, when its items had run, and when it was durable: monotonic seconds."""
     soon: list[tuple[int, int]] = []
     """(partition, time) of processes that this batch has left to run."""
 
@@ -80,6 +84,7 @@ class Outcome(msgspec.Struct):
         self.items += other.items
         self.soon += other.soon
         self.failed = self.failed or other.failed
+        self.began, self.executed, self.committed = other.began, other.executed, other.committed
 
 
 class Batch:

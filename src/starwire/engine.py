@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from starwire.app import ViewKind
-from starwire.batch import Command
+from starwire.batch import Command, Outcome
 from starwire.broker import Broker
 from starwire.identity import Identity
 from starwire.store.reads import StoredEvent
@@ -27,6 +27,9 @@ class Engine(Protocol):
 
     epoch: str
     partitions: int
+
+    observe: Callable[[Sequence[Command], Outcome], None] | None
+    """Told of every transaction that this OS process has run itself; for ``/dev``."""
 
     @property
     def broker(self) -> Broker:

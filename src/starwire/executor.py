@@ -101,9 +101,19 @@ class Executor:
             if command is None:
                 return self._transact([], partitions, 1)
             return self._transact([command], partitions, 0)
+        except OperationalError:  # the database is away, or full: that is no item's fault
+            log.exception("database_refuses")
+            return self._unwritten(command)
         except Exception as error:
             log.exception("not_written", command=None if command is None else command.name)
             return self._blame(command, partitions, error)
+
+    def _unwritten(self, command: Command | None) -> Outcome:
+        outcome = Outcome(now=self._clock.now(), failed=True)
+        if command is not None and self._sure:
+            refusal = Refused("unavailable", "The database refused.")
+            outcome.answers[0] = error_reply(command.id, command.name, refusal)
+        return outcome
 
     def _blame(self, command: Command | None, partitions: Sequence[int], error: Exception) -> Outcome:
         """Count the failure of an item that cannot be written even alone, so that it ends some day.
@@ -118,19 +128,18 @@ class Executor:
                     rows = batch.work.due(partitions, batch.real_now, 1, self._held)
                 else:
                     rows = batch.work.due_of_key(command.key, batch.real_now, 1)
-                if rows:
-                    self._failed(batch, rows[0], error)
-                elif command is not None:
+                if not rows and command is not None:
                     answers[0] = self._internal(command)
                     batch.keep_reply(command, answers[0])
-                outcome = self._close(batch, partitions, answers, [])
+                if rows:
+                    self._failed(batch, rows[0], error)
+                if rows and command is not None:
+                    refusal = Refused("unavailable", "What is due before it could not be written.")
+                    answers[0] = error_reply(command.id, command.name, refusal)
+                return self._close(batch, partitions, answers, [])
         except Exception:
             log.exception("database_refuses")
-            outcome = Outcome(now=self._clock.now(), failed=True)
-        if command is not None and not outcome.answers and self._sure:
-            refusal = Refused("unavailable", "The database refused.")
-            outcome.answers[0] = error_reply(command.id, command.name, refusal)
-        return outcome
+            return self._unwritten(command)
 
     def _transact(
         self, commands: Sequence[Command], partitions: Sequence[int], due_limit: int, *, wait: bool = True
@@ -146,7 +155,10 @@ class Executor:
             deadline = started + self._limits.batch_seconds
             left = self._run_commands(batch, commands, answers, deadline)
             self._run_in_order(batch, list(batch.due), deadline)
-            return self._close(batch, partitions, answers, left)
+            executed = self._clock.monotonic()
+            outcome = self._close(batch, partitions, answers, left)
+        outcome.began, outcome.executed, outcome.committed = started, executed, self._clock.monotonic()
+        return outcome
 
     def _close(
         self, batch: Batch, partitions: Sequence[int], answers: dict[int, bytes], left: list[int]

@@ -201,7 +201,7 @@ def decode_args(decoder: msgspec.json.Decoder[T], args: bytes) -> T:
 
 
 _AT = re.compile(r"^(?P<what>.*) - at `\$(?P<path>.*)`$", re.DOTALL)
-_FIELD = re.compile(r"`(?P<field>[^`]+)`$")
+_FIELD = re.compile(r"field `(?P<field>[^`]+)`$")
 
 
 def _sentence(text: str) -> str:

@@ -32,6 +32,7 @@ from starwire.gateway.accounts import Accounts
 from starwire.gateway.auth import Authenticator
 from starwire.gateway.http import build_http
 from starwire.gateway.hub import Hub
+from starwire.gateway.journeys import Journeys
 from starwire.gateway.origin import is_allowed
 from starwire.gateway.passwords import Passwords
 from starwire.gateway.sessions import RefreshTokens
@@ -122,6 +123,10 @@ class Server:
                 limits=self.limits,
             )
         self.hub = Hub(self.registry, self.engine, self.clock, self.limits, authenticate, wrap=wrap)
+        self.journeys = Journeys(self.clock)
+        if settings.dev:
+            self.hub.journeys = self.journeys
+            self.engine.observe = self.journeys.executed
         self.beat = Beat(self.engine, self.hub, self.clock, self.limits, gateway=self.name)
         self.uvicorn = Uvicorn(self._uvicorn_config(), self._drain)
         app.submitter = self._submit
@@ -133,6 +138,7 @@ class Server:
             self.registry,
             self.accounts,
             ready=self.beat.ready,
+            journeys=self.journeys.latest,
             origins=settings.origins,
             dev=settings.dev,
             lifespan=self._lifespan,
@@ -221,20 +227,22 @@ class Server:
     async def _drain(self) -> None:
         await self.hub.drain("restart", self.limits.drain_seconds)
 
-    def _allows(self, headers: Headers, tls: bool) -> bool:
-        scheme = "https" if tls or headers.get("X-Forwarded-Proto") == "https" else "http"
+    def _allows(self, headers: Headers, peer: str, tls: bool) -> bool:
+        forwarded = self._trusts(peer) and headers.get("X-Forwarded-Proto") == "https"
         return is_allowed(
             headers.get("Origin"),
-            scheme=scheme,
+            scheme="https" if tls or forwarded else "http",
             host=headers.get("Host", ""),
             allowlist=self.settings.origins,
         )
 
-    def _address_of(self, peer: str, headers: Headers) -> str:
+    def _address_of(self, headers: Headers, peer: str) -> str:
         forwarded = headers.get("X-Forwarded-For")
-        if forwarded and peer and any(ip_address(peer) in network for network in self._proxies):
-            return forwarded.rpartition(",")[2].strip()
-        return peer
+        return forwarded.rpartition(",")[2].strip() if forwarded and self._trusts(peer) else peer
+
+    def _trusts(self, peer: str) -> bool:
+        """Whether the peer is one of the proxies whose headers are believed."""
+        return bool(peer) and any(ip_address(peer) in network for network in self._proxies)
 
     async def _submit(self, player: str, order: kinds.Command, id: str | None) -> Any:
         command = system.internal(order, player=player, partitions=self.engine.partitions)

@@ -63,6 +63,8 @@ class EmbeddedEngine:
         self.partitions = partitions
         self.broker = MemoryBroker()
         self.lateness = 0.0
+        self.observe: Callable[[Sequence[Command], Outcome], None] | None = None
+        """Told of every transaction; for ``/dev``."""
         self._executor = executor
         self._reads = reads
         self._database = database
@@ -167,6 +169,8 @@ class EmbeddedEngine:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run a small write in a transaction of its own, before the commands that wait."""
+        if self._stopped:
+            raise Refused("unavailable", "The server is stopping.")
         future: asyncio.Future[T] = self._loop.create_future()
 
         def job() -> None:
@@ -221,6 +225,8 @@ class EmbeddedEngine:
     # Back on the loop
 
     def _announce(self, outcome: Outcome, taken: list[tuple[Command, Answer]]) -> None:
+        if self.observe is not None:
+            self.observe([command for command, _ in taken], outcome)
         for index, frame in outcome.answers.items():
             try:
                 taken[index][1](frame)
@@ -293,8 +299,13 @@ def open_with_settings(app: App, registry: Registry, settings: Settings, clock: 
     """
     lock = lock_data_folder(settings.data, settings.lock_file)
     database = open_sqlite(settings.sqlite, readers=settings.limits.view_threads)
-    upgrade(database, app, dev=settings.dev, partitions=settings.partitions)
-    engine = open_embedded(registry, database, clock, settings.limits, partitions=settings.partitions)
+    try:
+        upgrade(database, app, dev=settings.dev, partitions=settings.partitions)
+        engine = open_embedded(registry, database, clock, settings.limits, partitions=settings.partitions)
+    except BaseException:
+        database.close()
+        lock.close()
+        raise
     return Opened(
         engine,
         database,

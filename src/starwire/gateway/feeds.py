@@ -89,20 +89,22 @@ class Feeds:
     # Streams come and go
 
     async def hear(self, player: str) -> dict[str, Position]:
-        """Retain the streams of a player and tell where each stands; each must be joined or released.
+        """Retain the streams of a player and tell where each stood; each must be joined or released.
 
-        Subscribe first, then read: what is published in between is heard.
+        Subscribe first, then read: what is published in between is heard. What is told are the positions of
+        the one snapshot that also said which streams there are, so that a grant or a revocation committed
+        since then lies ahead of the session, and is obeyed.
         """
         positions = await self._engine.streams_of(player)
         new = [name for name in positions if name not in self._feeds]
         for name in positions:
             self._retain(name).held += 1
+        later: dict[str, Position] = {}
         if new:
             await self._engine.broker.ready(new)
-            positions.update(await self._engine.positions(new))
-        for name, position in positions.items():
-            feed = self._feeds[name]
-            feed.head = max(feed.head, position.head)
+            later = await self._engine.positions(new)
+        for name, position in (positions | later).items():
+            self._advance(self._feeds[name], position.head)
         return positions
 
     def join(self, session: Session, stream: str, offset: int) -> None:
@@ -115,6 +117,16 @@ class Feeds:
         for stream in streams:
             self._feeds[stream].held -= 1
             self._release(stream)
+
+    def _advance(self, feed: Feed, head: int) -> None:
+        """The table is ahead of what was announced here: who hears the stream reads the difference."""
+        if head <= feed.head:
+            return
+        feed.head = head
+        feed.recent.clear()
+        for session in feed.sessions:
+            if session.writable and session.cursors[feed.name] < head:
+                self._need(session, feed)
 
     def _add(self, session: Session, stream: str, offset: int) -> None:
         session.cursors[stream] = offset
@@ -172,8 +184,11 @@ class Feeds:
                     told += 1
                     if entry.control:
                         self._obey(session, entry)
-                elif gap and session.writable:
+                    continue
+                if gap and session.writable:
                     self._need(session, feed)
+                if entry.control and entry.control[0] == "session_revoked":
+                    self._obey(session, entry)  # at once, however far behind the session is
             telemetry.pushes.inc(told)
 
     def _entry(self, event: Event | StoredEvent) -> Entry:
@@ -192,17 +207,18 @@ class Feeds:
         elif event == "unsubscribed":
             self._leave_feed(session, data.stream)
         elif data.stream not in session.cursors:
-            self._spawn(self._join(session, data.stream, data.offset))
+            new = data.stream not in self._feeds
+            self._add(session, data.stream, data.offset)
+            self._spawn(self._prime(session, data.stream, new=new))
 
-    async def _join(self, session: Session, stream: str, offset: int) -> None:
-        new = stream not in self._feeds
-        self._add(session, stream, offset)
+    async def _prime(self, session: Session, stream: str, *, new: bool) -> None:
+        """A session has joined a stream: what was published since the grant comes now."""
         if new:
             await self._engine.broker.ready([stream])
             positions = await self._engine.positions([stream])
             feed = self._feeds.get(stream)
             if feed is not None:
-                feed.head = max(feed.head, positions[stream].head)
+                self._advance(feed, positions[stream].head)
         self.catch_up(session)
 
     async def compare_heads(self) -> None:

@@ -19,6 +19,7 @@ from starwire.engine import Engine
 from starwire.errors import Refused, Unauthenticated
 from starwire.gateway.connection import Greet, Phase, Renew
 from starwire.gateway.feeds import Feeds, Listener
+from starwire.gateway.journeys import Journeys
 from starwire.gateway.session import Session, Transport
 from starwire.gateway.tasks import Tasks
 from starwire.identity import Identity
@@ -59,6 +60,8 @@ class Hub:
         self.wrap = wrap
         self.sessions: set[Session] = set()
         self.closing = False
+        self.journeys: Journeys | None = None
+        """Where the latest commands' journeys are kept, if anywhere; for ``/dev``."""
         self._authenticate = authenticate
         self._by_player: dict[str, int] = {}
         self._by_address: dict[str, int] = {}
@@ -159,10 +162,9 @@ class Hub:
         identity = await self._identify(session, action.id, "hello", action.hello.token)
         if identity is None:
             return
+        streams = await self._feeds.hear(identity.sub)
         if self._by_player.get(identity.sub, 0) >= self.limits.connections_per_player:
             session.close(4429, "too many connections of this player")
-            return
-        streams = await self._feeds.hear(identity.sub)
         if session not in self.sessions or session.connection.phase is not Phase.GREETING:
             self._feeds.release(streams)
             return
@@ -255,6 +257,8 @@ class Hub:
     def answered(self, session: Session, frame: ClientFrame, reply: bytes, arrived: float) -> None:
         """A command or view has its reply."""
         telemetry.command_seconds.observe(self.clock.monotonic() - arrived)
+        if self.journeys is not None and frame.id is not None and session.player is not None:
+            self.journeys.replied(session.player, frame.id)
         self.count(frame.command, "ok" if b'"ok":true' in reply[:256] else "error")
 
     def count(self, command: str, outcome: str) -> None:

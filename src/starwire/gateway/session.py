@@ -242,6 +242,8 @@ class Session:
         order = decode_args(kind.decoder, frame.args)
         args = encode(order)
         key = order.key(identity.sub)
+        if hub.journeys is not None and frame.id is not None:
+            hub.journeys.received(identity.sub, frame.id, kind.name)
         hub.engine.submit(
             Command(
                 player=identity.sub,

@@ -76,8 +76,8 @@ class WebSocket(asyncio.Protocol):
 
     limits: ClassVar[Limits]
     accept: ClassVar[Callable[[WebSocket], Receiver]]
-    allows: ClassVar[Callable[[Headers, bool], bool]]
-    address_of: ClassVar[Callable[[str, Headers], str]]
+    allows: ClassVar[Callable[[Headers, str, bool], bool]]
+    address_of: ClassVar[Callable[[Headers, str], str]]
 
     def __init__(
         self,
@@ -137,7 +137,8 @@ class WebSocket(asyncio.Protocol):
             self._timer.cancel()
         if self._receiver is not None:
             receiver, self._receiver = self._receiver, None
-            receiver.lost(int(self._core.close_code or 1006))
+            closed = self._core.close_rcvd or self._core.close_sent
+            receiver.lost(1006 if closed is None else int(closed.code))
 
     def pause_writing(self) -> None:
         """The transport is full."""
@@ -194,17 +195,21 @@ class WebSocket(asyncio.Protocol):
             self._refuse(431, "The request's headers are too large.\n")
         elif request.path.partition("?")[0] != PATH:
             self._refuse(404, f"WebSockets are at {PATH}.\n")
-        elif not type(self).allows(request.headers, self.config.is_ssl):
+        elif not type(self).allows(request.headers, self._peer(), self.config.is_ssl):
             log.warning("foreign_origin", origin=request.headers.get("Origin"))
             self._refuse(403, "This origin is not allowed; see STARWIRE_ORIGINS.\n")
         else:
             response = self._core.accept(request)
             self._core.send_response(response)
             if response.status_code == 101:
-                peer = self._transport.get_extra_info("peername")
-                self.address = type(self).address_of(peer[0] if peer else "", request.headers)
+                self.address = type(self).address_of(request.headers, self._peer())
                 self._flush()
                 self._receiver = type(self).accept(self)
+
+    def _peer(self) -> str:
+        """The address at the other end of the TCP connection; empty for a Unix socket."""
+        peer = self._transport.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) else ""
 
     def _refuse(self, status: int, text: str) -> None:
         self._core.send_response(self._core.reject(status, text))
@@ -271,16 +276,16 @@ def serving(
     limits: Limits,
     accept: Callable[[WebSocket], Receiver],
     *,
-    allows: Callable[[Headers, bool], bool],
-    address_of: Callable[[str, Headers], str] = lambda peer, _: peer,
+    allows: Callable[[Headers, str, bool], bool],
+    address_of: Callable[[Headers, str], str] = lambda _, peer: peer,
 ) -> type[WebSocket]:
     """The protocol class for uvicorn's ``ws=``.
 
     Args:
         limits: the bounds.
         accept: makes the receiver of a connection whose handshake succeeded.
-        allows: whether a request with these headers may come in; the flag says that the connection is TLS.
-        address_of: the client's address from the peer's and the headers, where a trusted proxy names it.
+        allows: whether a request with these headers, from this peer, may come in; the flag says it is TLS.
+        address_of: the client's address from the headers and the peer's, where a trusted proxy names it.
     """
     return type(
         "ServingWebSocket",

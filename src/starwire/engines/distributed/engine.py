@@ -22,7 +22,7 @@ import structlog
 from sqlalchemy import Connection, bindparam, select
 
 from starwire.app import ViewKind
-from starwire.batch import Command
+from starwire.batch import Command, Outcome
 from starwire.clock import Clock
 from starwire.engine import Answer
 from starwire.engines.distributed import messages
@@ -87,6 +87,7 @@ class DistributedEngine:
         self.partitions = partitions
         self.broker = RedisBroker(broker_url, gateway, self._answered)
         self.lateness = 0.0
+        self.observe: Callable[[Sequence[Command], Outcome], None] | None = None
         self._gateway = gateway
         self._reads = reads
         self._database = database
