@@ -5,7 +5,14 @@ The public names. A game needs no others; ``starwire.testing`` has the test kit.
 
 from starwire.app import App, Module
 from starwire.client import Client, CommandError
-from starwire.errors import ConfigurationError, NotAllowed, Rejected, StarwireError
+from starwire.errors import (
+    ConfigurationError,
+    NotAllowed,
+    Refused,
+    Rejected,
+    StarwireError,
+    Unauthenticated,
+)
 from starwire.identity import Identity
 from starwire.kinds import Command, Event, Process, View
 from starwire.lifecycle import ProcessInfo, Started
@@ -27,10 +34,12 @@ __all__ = [
     "Process",
     "ProcessInfo",
     "Read",
+    "Refused",
     "Rejected",
     "Started",
     "StarwireError",
     "State",
     "Transaction",
+    "Unauthenticated",
     "View",
 ]
