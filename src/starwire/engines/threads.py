@@ -7,6 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+import structlog
+
+log = structlog.get_logger("starwire.engine")
+
 Job = Callable[[], None]
 
 
@@ -51,8 +55,11 @@ class WriterThread:
                     if not self._awake and self._stopping:
                         return
                     self._awake = False
-                while work():
-                    pass
+                try:
+                    while work():
+                        pass
+                except Exception:  # the next one may go well; without this thread nothing would
+                    log.exception("writer_failed")
 
         self._thread = threading.Thread(target=run, name="starwire-writer", daemon=True)
         self._thread.start()
