@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection
 
 from starwire import telemetry
-from starwire.app import App, Registry, ViewKind
+from starwire.app import App, Registry
 from starwire.batch import Command, Outcome
 from starwire.clock import Clock
 from starwire.config import Settings
@@ -25,23 +25,22 @@ from starwire.engine import Answer
 from starwire.engines import Opened
 from starwire.engines.folder import lock_data_folder
 from starwire.engines.memory import MemoryBroker
+from starwire.engines.reading import Reading
 from starwire.engines.threads import Job, Threads, WriterThread
 from starwire.errors import Refused
 from starwire.executor import Executor
-from starwire.identity import Identity
 from starwire.limits import Limits
 from starwire.scheduler import Scheduler, Timer
 from starwire.store.database import Database, open_sqlite, read_facts
 from starwire.store.migrate import upgrade
-from starwire.store.reads import Reads, StoredEvent
-from starwire.stream import Position
+from starwire.store.reads import Reads
 
 log = structlog.get_logger("starwire.engine")
 
 T = TypeVar("T")
 
 
-class EmbeddedEngine:
+class EmbeddedEngine(Reading):
     """The engine of one OS process. Implements ``starwire.engine.Engine``.
 
     The queue of commands is bounded; past its bound a command is refused before anything happened.
@@ -59,17 +58,9 @@ class EmbeddedEngine:
         threads: Threads | None = None,
         call_later: Callable[[float, Job], Timer] | None = None,
     ) -> None:
-        self.epoch = reads.epoch
-        self.partitions = partitions
+        super().__init__(reads, database, clock, limits, partitions=partitions)
         self.broker = MemoryBroker()
-        self.lateness = 0.0
-        self.observe: Callable[[Sequence[Command], Outcome], None] | None = None
-        """Told of every transaction; for ``/dev``."""
         self._executor = executor
-        self._reads = reads
-        self._database = database
-        self._clock = clock
-        self._limits = limits
         self._all = tuple(range(partitions))
         self._threads = threads or WriterThread(limits.view_threads)
         self._call_later = call_later
@@ -79,8 +70,6 @@ class EmbeddedEngine:
         self._waiting: deque[tuple[Command, Answer]] = deque()
         self._writes: deque[Job] = deque()
         self._due = False
-        self._views = 0
-        self._stopped = False
 
     @property
     def next_due(self) -> int | None:
@@ -114,80 +103,33 @@ class EmbeddedEngine:
 
     def submit(self, command: Command, answer: Answer, origin: object = None) -> None:
         """Queue a command for the writer; one queue keeps every origin's order."""
-        if self._stopped:
-            raise Refused("unavailable", "The server is stopping.")
         with self._lock:
-            if len(self._waiting) >= self._limits.pending_commands:
-                seconds = self._limits.overloaded_seconds
-                raise Refused("overloaded", "Too many commands are waiting.", retry_after=seconds)
+            self._refuse_when_full(len(self._waiting))
             self._waiting.append((command, answer))
         self._threads.wake()
-
-    def view(
-        self, kind: ViewKind | None, identity: Identity, id: str | None, args: bytes, answer: Answer
-    ) -> None:
-        """Have a view answered by a reader."""
-        if self._views >= self._limits.pending_views:
-            seconds = self._limits.overloaded_seconds
-            raise Refused("overloaded", "Too many views are waiting.", retry_after=seconds)
-        self._views += 1
-
-        def job() -> None:
-            frame = self._reads.answer(kind, identity, id, args)
-            self._loop.call_soon_threadsafe(done, frame)
-
-        def done(frame: bytes) -> None:
-            self._views -= 1
-            answer(frame)
-
-        self._threads.read(job)
-
-    async def streams_of(self, player: str) -> dict[str, Position]:
-        """The streams that a player hears, and where each stands."""
-        return await self._read(lambda: self._reads.streams_of(player))
-
-    async def positions(self, streams: Sequence[str]) -> dict[str, Position]:
-        """Where these streams stand."""
-        return await self._read(lambda: self._reads.positions(streams))
-
-    async def history(self, wanted: Sequence[tuple[str, int, int]]) -> list[list[StoredEvent]]:
-        """For each (stream, after, limit) its events."""
-        return await self._read(lambda: self._reads.history(wanted))
-
-    async def session_is_live(self, session: str) -> bool:
-        """Whether a login session exists and was not revoked."""
-        return await self._read(lambda: self._reads.session_is_live(session))
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a read in a snapshot of its own."""
-
-        def job() -> T:
-            with self._database.read.begin() as connection:
-                return work(connection)
-
-        return await self._read(job)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run a small write in a transaction of its own, before the commands that wait."""
         if self._stopped:
             raise Refused("unavailable", "The server is stopping.")
-        future: asyncio.Future[T] = self._loop.create_future()
 
-        def job() -> None:
-            try:
-                with self._database.write.begin() as connection:
-                    result = work(connection)
-            except Exception as error:  # noqa: BLE001 - handed to whoever awaits
-                self._loop.call_soon_threadsafe(_settle, future, None, error)
-            else:
-                self._loop.call_soon_threadsafe(_settle, future, result, None)
+        def job() -> T:
+            with self._database.write.begin() as connection:
+                return work(connection)
 
+        future, settled = self._promise(job)
         with self._lock:
-            self._writes.append(job)
+            self._writes.append(settled)
         self._threads.wake()
         return await future
 
-    async def _read(self, work: Callable[[], T]) -> T:
+    def _run(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        future, job = self._promise(work)
+        self._threads.read(job)
+        return future
+
+    def _promise(self, work: Callable[[], T]) -> tuple[asyncio.Future[T], Job]:
+        """Work as a job for another thread, and the future that it settles."""
         future: asyncio.Future[T] = self._loop.create_future()
 
         def job() -> None:
@@ -198,8 +140,7 @@ class EmbeddedEngine:
             else:
                 self._loop.call_soon_threadsafe(_settle, future, result, None)
 
-        self._threads.read(job)
-        return await future
+        return future, job
 
     # On the writer's thread
 

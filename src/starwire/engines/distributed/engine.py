@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,21 +21,19 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, bindparam, select
 
-from starwire.app import ViewKind
-from starwire.batch import Command, Outcome
+from starwire.batch import Command
 from starwire.clock import Clock
 from starwire.engine import Answer
 from starwire.engines.distributed import messages
 from starwire.engines.distributed.broker import RedisBroker
 from starwire.engines.distributed.publishing import Publisher
+from starwire.engines.reading import Reading
 from starwire.errors import Refused
-from starwire.identity import Identity
 from starwire.limits import Limits
 from starwire.protocol import error_reply
 from starwire.store import tables
 from starwire.store.database import Database
-from starwire.store.reads import Reads, StoredEvent
-from starwire.stream import Position
+from starwire.store.reads import Reads
 
 log = structlog.get_logger("starwire.engine")
 
@@ -68,7 +66,7 @@ class Lane:
         self.in_flight: InFlight | None = None
 
 
-class DistributedEngine:
+class DistributedEngine(Reading):
     """Implements ``starwire.engine.Engine``."""
 
     def __init__(
@@ -83,17 +81,10 @@ class DistributedEngine:
         gateway: str,
         partitions: int,
     ) -> None:
-        self.epoch = reads.epoch
-        self.partitions = partitions
+        super().__init__(reads, database, clock, limits, partitions=partitions)
         self.broker = RedisBroker(broker_url, gateway, self._answered)
-        self.lateness = 0.0
-        self.observe: Callable[[Sequence[Command], Outcome], None] | None = None
         self._gateway = gateway
-        self._reads = reads
-        self._database = database
         self._publisher = publisher
-        self._clock = clock
-        self._limits = limits
         self._threads = ThreadPoolExecutor(limits.view_threads, thread_name_prefix="starwire-reader")
         self._lanes = [Lane() for _ in range(min(limits.tasks_in_flight, partitions))]
         self._ahead = 0
@@ -102,8 +93,6 @@ class DistributedEngine:
         self._parked: dict[object, deque[Waiting]] = {}
         self._numbers = itertools.count(1)
         self._waiting = 0
-        self._views = 0
-        self._stopped = False
         self._loop: asyncio.AbstractEventLoop
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -134,11 +123,7 @@ class DistributedEngine:
 
     def submit(self, command: Command, answer: Answer, origin: object = None) -> None:
         """Queue a command for its lane; it waits while its origin has commands in another one."""
-        if self._stopped:
-            raise Refused("unavailable", "The server is stopping.")
-        if self._waiting >= self._limits.pending_commands:
-            seconds = self._limits.overloaded_seconds
-            raise Refused("overloaded", "Too many commands are waiting.", retry_after=seconds)
+        self._refuse_when_full(self._waiting)
         claim = None if command.id is not None else f"~{self._gateway}-{next(self._numbers)}"
         deadline = self._clock.now() + self._ahead + int(self._limits.command_seconds * 1e6)
         waiting = Waiting(msgspec.structs.replace(command, claim=claim, deadline=deadline), answer, origin)
@@ -287,51 +272,6 @@ class DistributedEngine:
         )
         return now, 0.0 if oldest is None else (now - oldest) / 1e6
 
-    # Reads
-
-    def view(
-        self, kind: ViewKind | None, identity: Identity, id: str | None, args: bytes, answer: Answer
-    ) -> None:
-        """Have a view answered by a reader."""
-        if self._views >= self._limits.pending_views:
-            seconds = self._limits.overloaded_seconds
-            raise Refused("overloaded", "Too many views are waiting.", retry_after=seconds)
-        self._views += 1
-
-        def done(future: asyncio.Future[bytes]) -> None:
-            self._views -= 1
-            if not future.cancelled():
-                answer(future.result())
-
-        self._loop.run_in_executor(
-            self._threads, self._reads.answer, kind, identity, id, args
-        ).add_done_callback(done)
-
-    async def streams_of(self, player: str) -> dict[str, Position]:
-        """The streams that a player hears, and where each stands."""
-        return await self._run(lambda: self._reads.streams_of(player))
-
-    async def positions(self, streams: Sequence[str]) -> dict[str, Position]:
-        """Where these streams stand."""
-        return await self._run(lambda: self._reads.positions(streams))
-
-    async def history(self, wanted: Sequence[tuple[str, int, int]]) -> list[list[StoredEvent]]:
-        """For each (stream, after, limit) its events."""
-        return await self._run(lambda: self._reads.history(wanted))
-
-    async def session_is_live(self, session: str) -> bool:
-        """Whether a login session exists and was not revoked."""
-        return await self._run(lambda: self._reads.session_is_live(session))
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a read in a snapshot of its own."""
-
-        def job() -> T:
-            with self._database.read.begin() as connection:
-                return work(connection)
-
-        return await self._run(job)
-
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run a small write in a transaction of its own."""
 
@@ -341,8 +281,8 @@ class DistributedEngine:
 
         return await self._run(job)
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await self._loop.run_in_executor(self._threads, work)
+    def _run(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        return self._loop.run_in_executor(self._threads, work)
 
 
 def _stored(connection: Connection, claims: list[str]) -> list[tuple[str, str, bytes]]:
