@@ -132,6 +132,10 @@ class Client:
         await self.until(lambda: len(self.pushes(event)) >= count, f"{count} of {event}")
         return self.pushes(event)
 
+    async def so_many(self, stream: str, count: int) -> None:
+        """Wait for so many pushes of a stream."""
+        await self.until(lambda: len(self.offsets(stream)) >= count, f"{count} of {stream}")
+
     async def heard_up_to(self, stream: str, offset: int) -> None:
         """Wait until a stream was heard up to an offset."""
         await self.until(lambda: self.offsets(stream)[-1:] == [offset], f"{stream} up to {offset}")
@@ -176,8 +180,8 @@ async def eventually(condition: Callable[[], T], what: str = "") -> T:
 class Gate:
     """What holds a handler, and with it its worker, until the test opens it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / "handler.gate"
+    def __init__(self, folder: Path, number: int) -> None:
+        self._file = folder / f"{number}.gate"
         self._file.touch()
 
     def __str__(self) -> str:
@@ -202,7 +206,12 @@ class Engine(Protocol):
     async def start(self, app: starwire.App | None = None, **limits: Any) -> None: ...
     async def stop(self) -> None: ...
     async def advance(self, delta: timedelta | None = None, **units: float) -> None: ...
-    async def open(self, *, player: str = "?", reading: bool = True, **options: Any) -> Client: ...
+    def look(self) -> None: ...
+    @property
+    def port(self) -> int: ...
+    async def open(
+        self, *, player: str = "?", reading: bool = True, path: str = "/ws", **options: Any
+    ) -> Client: ...
     async def connect(
         self, token: str, *, resume: dict[str, int] | None = None, epoch: str | None = None
     ) -> Client: ...
@@ -225,7 +234,7 @@ class Embedded:
 
     def gate(self) -> Gate:
         """A gate for the handler of ``note``; opened at the end whatever happens."""
-        self._gates.append(Gate(self.folder))
+        self._gates.append(Gate(self.folder, len(self._gates)))
         return self._gates[-1]
 
     async def start(self, app: starwire.App | None = None, **limits: Any) -> None:
@@ -268,17 +277,28 @@ class Embedded:
                     await engine.write(lambda _: None)
                 if engine.idle and (engine.next_due is None or engine.next_due > self.clock.now()):
                     break
+        self.look()
+
+    def look(self) -> None:
+        """Have the gateway look at deadlines and lateness now, as it does each second."""
         self.server.hub.check()
 
-    async def open(self, *, player: str = "?", reading: bool = True, **options: Any) -> Client:
+    @property
+    def port(self) -> int:
+        """Where the server listens."""
+        return self.server.port
+
+    async def open(
+        self, *, player: str = "?", reading: bool = True, path: str = "/ws", **options: Any
+    ) -> Client:
         """A socket that has not said hello."""
         options.setdefault("subprotocols", [Subprotocol("starwire.v1")])
         options.setdefault("compression", None)
-        url = f"ws://127.0.0.1:{self.server.port}/ws"
+        url = f"ws://127.0.0.1:{self.port}{path}"
         if not reading:
             small = socket.socket()
             small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            small.connect(("127.0.0.1", self.server.port))
+            small.connect(("127.0.0.1", self.port))
             options |= {"sock": small, "max_queue": 1, "ping_interval": None}
         client = Client(await connect(url, **options), player)
         self.clients.append(client)
