@@ -1,5 +1,6 @@
 """The reference says what the code does: every code, frame, setting and limit, in both directions."""
 
+import ast
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -189,3 +190,40 @@ def test_every_page_can_be_reached_from_the_index() -> None:
     for path in DOCS.rglob("*.md"):
         name = path.relative_to(DOCS).as_posix()
         assert name == "index.md" or f"({name})" in index, name
+
+
+def test_the_functions_and_tests_that_architecture_names_exist() -> None:
+    text = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    functions = re.findall(r"`([\w/]+\.py): ([\w.]+)`", text)
+    assert len(functions) > 50
+    missing = [f"{file}: {name}" for file, name in functions if name not in names_in(file)]
+    missing += [
+        each for each in re.findall(r"`(tests/[\w/]+\.\w+)`", text) if not (REPOSITORY / each).is_file()
+    ]
+    assert not missing
+
+
+def names_in(file: str) -> set[str]:
+    """What a module of starwire defines: names at the top, and in its classes."""
+    names = set()
+    for node in ast.parse((REPOSITORY / "src" / "starwire" / file).read_text(encoding="utf-8")).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
+        for each in targets:
+            name = getattr(each, "name", getattr(each, "id", ""))
+            names |= {name} | {f"{name}.{getattr(inner, 'name', '')}" for inner in getattr(node, "body", [])}
+    return names
+
+
+def test_architecture_has_a_line_for_every_module() -> None:
+    source = REPOSITORY / "src" / "starwire"
+    text = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    folder, listed = "", set()
+    for line in section(text, "## Where things are").splitlines():
+        if found := re.match(r"src/starwire/([\w/]*)", line):
+            folder = found[1]
+        elif found := re.match(r"  (\w+\.py) ", line):
+            listed.add(f"{folder}{found[1]}")
+    modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    modules = {each for each in modules if "migrations" not in each and "skeleton" not in each}
+    assert listed - modules == set()
+    assert {each for each in modules - listed if not each.endswith("__init__.py")} == set()
