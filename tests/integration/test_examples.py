@@ -165,12 +165,16 @@ def blocks(language: str, text: str = README) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def test_the_code_in_readme_is_code_of_the_examples() -> None:
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", *sorted(f"docs/how-to/{path.name}" for path in (REPOSITORY / "docs").glob("how-to/*"))],
+)
+def test_the_code_on_a_page_is_code_of_the_examples(page: str) -> None:
     code = [path.read_text(encoding="utf-8") for path in sorted(EXAMPLES.rglob("*.py"))]
-    shown = blocks("python")
-    assert len(shown) >= 2
+    shown = blocks("python", (REPOSITORY / page).read_text(encoding="utf-8"))
+    assert page != "README.md" or len(shown) == 2
     for block in shown:
-        assert any(block.strip() in each for each in code), f"in README, but in no example:\n{block}"
+        assert any(block.strip() in each for each in code), f"on {page}, but in no example:\n{block}"
 
 
 def test_who_follows_the_tutorial_arrives_at_the_homestead(

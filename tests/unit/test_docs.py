@@ -225,5 +225,7 @@ def test_architecture_has_a_line_for_every_module() -> None:
             listed.add(f"{folder}{found[1]}")
     modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
     modules = {each for each in modules if "migrations" not in each and "skeleton" not in each}
-    assert listed - modules == set()
-    assert {each for each in modules - listed if not each.endswith("__init__.py")} == set()
+    gone = sorted(listed - modules)
+    assert not gone, f"ARCHITECTURE.md, “Where things are”, names files that are not there: {gone}"
+    missing = sorted(each for each in modules - listed if not each.endswith("__init__.py"))
+    assert not missing, f"ARCHITECTURE.md, “Where things are”, needs a line for each of {missing}"
