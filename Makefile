@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check format soak build clean
+.PHONY: help run cluster test check format soak build clean
 
 BIN := .venv/bin
 # Whatever of these exists is checked.
@@ -11,6 +11,10 @@ help: ## list these targets
 run: ## set everything up and serve the game at http://127.0.0.1:8000
 	@tools/environment run
 	@trap : INT; $(BIN)/starwire play || { code=$$?; [ $$code -eq 130 ] || exit $$code; }
+
+cluster: ## set everything up and serve the game from eight servers, PostgreSQL and Valkey included
+	@tools/environment cluster
+	@trap : INT; $(BIN)/starwire cluster || { code=$$?; [ $$code -eq 130 ] || exit $$code; }
 
 test: ## set everything up and run every test, a real browser included
 	@tools/environment dev

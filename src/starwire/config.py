@@ -135,6 +135,11 @@ class Settings:
         return self.data / "server.json"
 
     @property
+    def cluster_file(self) -> Path:
+        """Where a running ``starwire cluster`` says what it is made of."""
+        return self.data / "cluster.json"
+
+    @property
     def lock_file(self) -> Path:
         """What a running server holds locked."""
         return self.data / "lock"
@@ -226,21 +231,23 @@ def _limits(environ: Mapping[str, str]) -> Limits:
 def _refuse_what_is_missing(settings: Settings) -> None:
     if settings.broker is not None and settings.database is None:
         raise ConfigurationError(
-            f"STARWIRE_BROKER is {_without_password(settings.broker)!r}, which asks for the distributed"
+            f"STARWIRE_BROKER is {without_password(settings.broker)!r}, which asks for the distributed"
             " engine; it needs STARWIRE_DATABASE=postgresql://… too"
         )
     if settings.database is not None and settings.broker is None:
         raise ConfigurationError(
-            f"STARWIRE_DATABASE is {_without_password(settings.database)!r}, which asks for the distributed"
+            f"STARWIRE_DATABASE is {without_password(settings.database)!r}, which asks for the distributed"
             " engine; it needs STARWIRE_BROKER=redis://… too. Without both, data is kept in SQLite below"
             " STARWIRE_DATA"
         )
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """A URL as it may be shown."""
     scheme, separator, rest = url.partition("://")
     credentials, at, host = rest.rpartition("@")
-    return f"{scheme}{separator}{credentials.partition(':')[0] + ':…' if at else ''}{at}{host}"
+    user, colon, _ = credentials.partition(":")
+    return f"{scheme}{separator}{user}{colon and ':…'}{at}{host}"
 
 
 def _unknown(environ: Mapping[str, str]) -> list[str]:

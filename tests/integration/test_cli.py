@@ -94,7 +94,21 @@ def one_line(done: Done) -> str:
     return lines[0].removeprefix("starwire: ")
 
 
-COMMANDS = ("play", "serve", "migrate", "check", "inspect", "announce", "token", "types", "schema", "new")
+COMMANDS = (
+    "play",
+    "serve",
+    "cluster",
+    "worker",
+    "scheduler",
+    "migrate",
+    "check",
+    "inspect",
+    "announce",
+    "token",
+    "types",
+    "schema",
+    "new",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from starwire.cli import data, operate, project, roles, serve
+from starwire.cli import cluster, data, inspecting, operate, project, roles, serve
 from starwire.errors import StarwireError
 
 MISTAKE = 2
@@ -29,7 +29,7 @@ def build() -> typer.Typer:
         add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for family in (serve, roles, data, operate, project):
+    for family in (serve, cluster, roles, data, inspecting, operate, project):
         family.register(app)
     return app
 

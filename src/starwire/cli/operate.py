@@ -13,12 +13,11 @@ import typer
 from sqlalchemy import Connection
 
 from starwire.cli.loading import DataOption, settings_from
-from starwire.cli.running import running_server
+from starwire.cli.running import existing_database, running_server
 from starwire.client import Client
 from starwire.clock import SystemClock
-from starwire.config import Settings
 from starwire.errors import ConfigurationError
-from starwire.store.database import open_sqlite
+from starwire.store.database import Database
 from starwire.telemetry import configure_logs
 
 OPERATOR = "operator"
@@ -83,21 +82,18 @@ def token(
         raise ConfigurationError("say whose token: --player NAME, --guest or --operator")
     if seconds is not None and seconds < 1:
         raise ConfigurationError(f"--seconds is {seconds}; it must be 1 or more")
-    if not settings.sqlite.is_file():
-        raise ConfigurationError(
-            f"STARWIRE_DATA: there is no database in {settings.data}; name it with --data"
-        )
-    clock = SystemClock()
-    tokens = Tokens(load_secret(settings.data), clock, access_seconds=settings.limits.access_seconds)
-    life = settings.limits.access_seconds if seconds is None else seconds
-    if player is None and not guest:
-        print(tokens.sign(OPERATOR, name="Operator", operator=True, seconds=life))
-        return
-    id, name, session = _open_session(settings, player, clock.now(), life)
-    print(tokens.sign(id, name=name, session=session, operator=operator, seconds=life))
+    with existing_database(settings) as database:
+        clock = SystemClock()
+        tokens = Tokens(load_secret(settings.data), clock, access_seconds=settings.limits.access_seconds)
+        life = settings.limits.access_seconds if seconds is None else seconds
+        if player is None and not guest:
+            print(tokens.sign(OPERATOR, name="Operator", operator=True, seconds=life))
+            return
+        id, name, session = _open_session(database, player, clock.now(), life)
+        print(tokens.sign(id, name=name, session=session, operator=operator, seconds=life))
 
 
-def _open_session(settings: Settings, player: str | None, now: int, seconds: int) -> tuple[str, str, str]:
+def _open_session(database: Database, player: str | None, now: int, seconds: int) -> tuple[str, str, str]:
     """(player, name, session) of a new session without a refresh token; no player named: of a new guest."""
     from starwire.gateway import accounts, names, sessions  # noqa: PLC0415 -- so is argon2
 
@@ -112,14 +108,8 @@ def _open_session(settings: Settings, player: str | None, now: int, seconds: int
             raise ConfigurationError(f"--player is {player!r}, but no account has this id or name")
         return account
 
-    database = open_sqlite(settings.sqlite)
-    try:
-        with database.write.begin() as connection:
-            account = find(connection)
-            unknown = secrets.token_bytes(32)  # the digest of no token
-            session = sessions.open_session(
-                connection, account.id, unknown, now=now, life=seconds * 1_000_000
-            )
-    finally:
-        database.close()
+    with database.write.begin() as connection:
+        account = find(connection)
+        unknown = secrets.token_bytes(32)  # the digest of no token
+        session = sessions.open_session(connection, account.id, unknown, now=now, life=seconds * 1_000_000)
     return str(account.id), account.name, session

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from starwire import telemetry
-from starwire.cli.loading import AppOption, settings_from
+from starwire.cli.loading import AppOption, find_app, settings_from
 from starwire.config import Settings
 from starwire.errors import ConfigurationError
 
@@ -40,11 +40,14 @@ def worker(
     settings = _settings(name, database, broker)
     title = called or f"worker-{secrets.token_hex(3)}"
     os.environ["STARWIRE_NAME"] = title
+    from starwire.engines.distributed.preparing import prepare  # noqa: PLC0415 - an extra
     from starwire.engines.distributed.tasks import celery  # noqa: PLC0415 - reads the environment set above
 
+    prepare(find_app(settings.app), settings).close()
     level = settings.log_level
     celery.worker_main(
         [
+            "--quiet",
             "worker",
             *("-P", "solo"),
             *("-n", f"{title}@%h"),
@@ -60,8 +63,10 @@ def scheduler(*, database: DatabaseUrl = None, broker: BrokerUrl = None, called:
     Example: [cyan]starwire scheduler --database postgresql://… --broker redis://…[/cyan]
     """
     settings = _settings(None, database, broker)
+    from starwire.engines.distributed.preparing import prepare  # noqa: PLC0415 - an extra
     from starwire.engines.distributed.scheduling import run_scheduler  # noqa: PLC0415 - an extra
 
+    prepare(None, settings).close()
     stopping: list[bool] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.append(True) if not stopping else sys.exit(1))

@@ -107,7 +107,7 @@ class DistributedEngine(Reading):
         """Answer what was taken, as far as workers do so in time, then end."""
         self._stopped = True
         deadline = self._clock.monotonic() + self._limits.drain_seconds
-        while self._waiting and self._clock.monotonic() < deadline:  # noqa: ASYNC110 - it counts answers
+        while self._unanswered and self._clock.monotonic() < deadline:  # noqa: ASYNC110 - it counts answers
             await asyncio.sleep(0.05)
         for task in self._tasks:
             task.cancel()
@@ -127,7 +127,8 @@ class DistributedEngine(Reading):
         claim = None if command.id is not None else f"~{self._gateway}-{next(self._numbers)}"
         deadline = self._clock.now() + self._ahead + int(self._limits.command_seconds * 1e6)
         waiting = Waiting(msgspec.structs.replace(command, claim=claim, deadline=deadline), answer, origin)
-        self._waiting += 1
+        self._unanswered += 1
+        self._queued += 1
         if origin is not None and not self._admit(waiting):
             return
         self._enqueue(waiting)
@@ -158,6 +159,7 @@ class DistributedEngine(Reading):
             return
         count = min(len(lane.queue), self._limits.batch_commands)
         taken = [lane.queue.popleft() for _ in range(count)]
+        self._queued -= count
         partitions = sorted({each.command.partition for each in taken})
         batch = messages.Batch(
             f"{self._gateway}-{next(self._numbers)}",
@@ -185,7 +187,7 @@ class DistributedEngine(Reading):
             self._depart(lane)
 
     def _answer(self, waiting: Waiting, frame: bytes) -> None:
-        self._waiting -= 1
+        self._unanswered -= 1
         try:
             waiting.answer(frame)
         except Exception:

@@ -7,13 +7,12 @@ from starwire.clock import Clock
 from starwire.config import Settings
 from starwire.engines import Opened
 from starwire.engines.distributed.engine import DistributedEngine
+from starwire.engines.distributed.preparing import prepare
 from starwire.engines.distributed.presence import Herald
 from starwire.engines.distributed.publishing import Publisher
 from starwire.engines.distributed.tasks import make_celery
 from starwire.errors import ConfigurationError
 from starwire.store.database import read_facts
-from starwire.store.migrate import upgrade
-from starwire.store.postgres import open_postgres
 from starwire.store.reads import Reads
 
 
@@ -28,8 +27,7 @@ def open_distributed(
     if settings.database is None or settings.broker is None:
         raise ConfigurationError("the distributed engine needs STARWIRE_DATABASE and STARWIRE_BROKER")
     limits = settings.limits
-    database = open_postgres(settings.database, limits, writers=2)
-    upgrade(database, app, dev=settings.dev, partitions=settings.partitions)
+    database = prepare(app, settings, writers=2)
     with database.read.begin() as connection:
         facts = read_facts(connection, partitions=settings.partitions)
     reads = Reads(registry, database, clock, epoch=facts.epoch, result_bytes=limits.result_bytes)

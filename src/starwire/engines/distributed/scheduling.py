@@ -95,14 +95,14 @@ class LeadingScheduler:
         lost = now - int(self._limits.sweep_seconds * 1e6)
         overdue = sorted({partition for partition, run_at in times if run_at < lost})
         for partition in overdue:
-            send_due_task(self._celery, [partition], term, now / 1e6)
+            send_due_task(self._celery, [partition], term, 0)
         present = int(now / 1e6 / bucket_seconds)
         self._sent = {each for each in self._sent if each[1] >= present}
         for partition, run_at in times:
             bucket = int(run_at / 1e6 / bucket_seconds) + 1
             if run_at >= lost and (partition, bucket) not in self._sent:
                 self._sent.add((partition, bucket))
-                send_due_task(self._celery, [partition], term, bucket * bucket_seconds)
+                send_due_task(self._celery, [partition], term, bucket * bucket_seconds - now / 1e6)
 
 
 def run_scheduler(settings: Settings, name: str, stopping: list[bool]) -> None:

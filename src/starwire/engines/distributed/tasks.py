@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 import redis
@@ -22,7 +22,7 @@ from celery.signals import worker_ready, worker_shutdown
 
 from starwire import config, system, telemetry
 from starwire.batch import Outcome
-from starwire.clock import SystemClock, to_datetime
+from starwire.clock import SystemClock
 from starwire.engines.distributed import messages
 from starwire.engines.distributed.addresses import connection_options, for_celery, require_broker
 from starwire.engines.distributed.presence import Herald
@@ -118,7 +118,7 @@ class Worker:
             return
         outcome = self.executor.run_due(partitions)
         if outcome is None:  # its holder may have started before the due moment: come again
-            self.send(partitions, self.bucket_after(datetime.now(UTC).timestamp()))
+            send_due_task(celery, partitions, self._term, self.limits.bucket_seconds)
             return
         self.announce(outcome, None, "")
         self.send_due(outcome, partitions)
@@ -139,7 +139,10 @@ class Worker:
             log.warning("announce_failed", error=str(error), events=len(outcome.events))
 
     def send_due(self, outcome: Outcome, partitions: list[int]) -> None:
-        """Send the ETA tasks for what this batch has left to run within the horizon."""
+        """Send the ETA tasks for what this batch has left to run within the horizon.
+
+        Due times are the database's; an ETA is this machine's time. So what counts is how long it is from now.
+        """
         horizon = outcome.now + int(self.limits.horizon_seconds * 1e6)
         times = {(partition, run_at) for partition, run_at in outcome.soon if run_at <= horizon}
         if outcome.next_due is not None and outcome.next_due <= outcome.now:
@@ -151,25 +154,22 @@ class Worker:
             self._sent[(partition, bucket)] = None
             while len(self._sent) > REMEMBERED_BUCKETS:
                 self._sent.popitem(last=False)
-            self.send([partition], bucket)
+            since = time.monotonic() - outcome.began
+            delay = bucket * self.limits.bucket_seconds - outcome.now / 1e6 - since
+            send_due_task(celery, [partition], self._term, delay)
 
     def bucket_after(self, seconds: float) -> int:
         """The number of the bucket at whose end everything up to this moment is due."""
         return int(seconds / self.limits.bucket_seconds) + 1
 
-    def send(self, partitions: list[int], bucket: int) -> None:
-        """Send one ETA task."""
-        send_due_task(celery, partitions, self._term, bucket * self.limits.bucket_seconds)
 
-
-def send_due_task(app: Celery, partitions: Iterable[int], term: int, at: float) -> None:
-    """Send ``starwire.due`` with its ETA in seconds since 1970; what a broker loses is swept."""
-    eta = to_datetime(int(at * 1e6))
+def send_due_task(app: Celery, partitions: Iterable[int], term: int, delay: float) -> None:
+    """Send ``starwire.due`` with an ETA so many seconds from now; what a broker loses is swept."""
     try:
         app.send_task(
             messages.DUE,
             args=[list(partitions), term],
-            eta=eta if eta > datetime.now(UTC) else None,
+            countdown=delay if delay > 0 else None,
             retry=False,
             expires=None,
         )
