@@ -97,11 +97,14 @@ class Batch:
         rows: Sequence[PartitionRow],
         now: int,
         partitions: int,
+        *,
+        subscriptions: int = 1_000,
     ) -> None:
         self.registry = registry
         self.work = work
         self.real_now = now
         self.partitions = partitions
+        self.subscriptions = subscriptions
         self.items = 0
         self.due: dict[str, list[tuple[int, int]]] = {}
         self.processes: dict[int, ProcessRow] = {}
@@ -153,10 +156,13 @@ class Batch:
         stored = self.work.unique_process(key, kind, name)
         return None if stored is None or stored.id in self.processes else stored
 
-    def subscribed(self, player: str, stream: str) -> bool:
-        """Whether the player hears the stream, as this batch has left it."""
-        known = self.grants.get((player, stream))
-        return stream in self.work.subscriptions(player) if known is None else known
+    def granted(self, player: str) -> set[str]:
+        """The streams that were granted to a player, as this batch has left it."""
+        streams = set(self.work.subscriptions(player))
+        for (whose, stream), granted in self.grants.items():
+            if whose == player:
+                (streams.add if granted else streams.discard)(stream)
+        return streams
 
     # Due work
 

@@ -1,8 +1,8 @@
 """The wiring: everything a server is made of, constructed here, in order. Importing this has no effects.
 
-``Server`` is one OS process on the embedded engine: database, executor, engine, hub, accounts, HTTP, and the
-background duties. ``serve`` runs it until a signal. Stopping is orderly: no new connections, goodbye to those
-that are open, taken commands answered, then the engine; a second signal ends at once.
+``Server`` is one OS process that holds sockets: engine, hub, accounts, HTTP, and the background duties.
+``serve`` runs it until a signal. Stopping is orderly: no new connections, goodbye to those that are open,
+taken commands answered, then the engine; a second signal ends at once.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import os
 import secrets
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -127,7 +128,13 @@ class Server:
         if settings.dev:
             self.hub.journeys = self.journeys
             self.engine.observe = self.journeys.executed
-        self.beat = Beat(self.engine, self.hub, self.clock, self.limits, gateway=self.name)
+        self.beat = Beat(
+            self.engine,
+            self.hub,
+            self.clock,
+            self.limits,
+            gateway=f"{socket.gethostname()}:{settings.port or self.name}",
+        )
         self.uvicorn = Uvicorn(self._uvicorn_config(), self._drain)
         app.submitter = self._submit
 

@@ -22,7 +22,7 @@ import msgspec
 from starwire import kinds
 from starwire.app import Registry
 from starwire.clock import MICROSECOND, to_datetime, to_micros
-from starwire.errors import NotAllowed
+from starwire.errors import NotAllowed, Rejected
 from starwire.identity import Identity
 from starwire.lifecycle import (
     LIVE,
@@ -55,6 +55,8 @@ class Scope(Protocol):
     registry: Registry
     real_now: int
     partitions: int
+    subscriptions: int
+    """How many streams one player may be granted."""
 
     def new_process_id(self, key: str) -> int:
         """The next id of the key's partition."""
@@ -72,8 +74,8 @@ class Scope(Protocol):
         """The live process with this unique name, as this batch has left it."""
         ...
 
-    def subscribed(self, player: str, stream: str) -> bool:
-        """Whether the player hears the stream, as this batch has left it."""
+    def granted(self, player: str) -> set[str]:
+        """The streams that were granted to a player, as this batch has left it."""
         ...
 
 
@@ -257,9 +259,17 @@ class Transaction:
         self.changes.publications.append(Publication(stream, name, self._now, encode(event), sentence))
 
     def subscribe(self, player: str, stream: str) -> None:
-        """Grant a stream to a player, from here on; takes effect on open connections at once."""
-        if self._hears(player, stream):
+        """Grant a stream to a player, from here on; takes effect on open connections at once.
+
+        Raises:
+            Rejected: ``too_many_streams``; the limit is ``subscriptions``.
+        """
+        hears = self._granted(player)
+        if stream in hears:
             return
+        if len(hears) >= self._scope.subscriptions:
+            most = self._scope.subscriptions
+            raise Rejected("too_many_streams", f"A player hears at most {most} streams.", most=most)
         _check_texts(player, stream)
         self.changes.grants[(player, stream)] = True
         self.changes.publications.append(
@@ -268,7 +278,7 @@ class Transaction:
 
     def unsubscribe(self, player: str, stream: str) -> None:
         """Take a stream from a player; takes effect on open connections at once."""
-        if not self._hears(player, stream):
+        if stream not in self._granted(player):
             return
         self.changes.grants[(player, stream)] = False
         data = encode({"stream": stream})
@@ -276,9 +286,12 @@ class Transaction:
             Publication(f"player:{player}", "unsubscribed", self._now, data, None)
         )
 
-    def _hears(self, player: str, stream: str) -> bool:
-        known = self.changes.grants.get((player, stream))
-        return self._scope.subscribed(player, stream) if known is None else known
+    def _granted(self, player: str) -> set[str]:
+        streams = self._scope.granted(player)
+        for (whose, stream), granted in self.changes.grants.items():
+            if whose == player:
+                (streams.add if granted else streams.discard)(stream)
+        return streams
 
     def _moment(self, due: timedelta | datetime) -> int:
         micros = self._now + due // MICROSECOND if isinstance(due, timedelta) else to_micros(due)
