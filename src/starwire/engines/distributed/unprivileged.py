@@ -6,10 +6,12 @@ What the user cannot reach is kept in ``/var/lib/starwire`` instead, with a link
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import pwd
 import shutil
+import tempfile
 from pathlib import Path
 
 from starwire.engines.distributed.children import User
@@ -45,13 +47,14 @@ def choose_user(data: Path) -> User | None:
     raise ConfigurationError(f"PostgreSQL does not run as root, and there is no user {' or '.join(NAMES)}")
 
 
-def place(data: Path, user: User, *, inside: Path) -> Path:
+def place(data: Path, user: User, *, inside: Path, keep: bool = True) -> Path:
     """Make the folder ``data`` for this user, or a link to one that the user can reach; its real path.
 
     Args:
         data: where it is expected.
         user: who must reach it.
         inside: the uppermost folder that is ours to open; what is above it stays as it is.
+        keep: False: what is elsewhere is deleted when this OS process ends.
     """
     if data.exists():
         return data.resolve()
@@ -59,7 +62,10 @@ def place(data: Path, user: User, *, inside: Path) -> Path:
     _let_pass(data.parent, user, inside)
     real = data
     if not can_reach(data.parent, user):
-        real = _elsewhere(f"data-{_digest(str(data.absolute()))}")
+        name = f"data-{_digest(str(data.absolute()))}"
+        real = _elsewhere(name) if keep else Path(tempfile.gettempdir()) / f"starwire-{name}"
+        if not keep:
+            atexit.register(shutil.rmtree, real, ignore_errors=True)
         data.unlink(missing_ok=True)  # a link to what was deleted
         data.symlink_to(real)
     real.mkdir(mode=0o700, exist_ok=True)
