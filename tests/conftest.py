@@ -15,7 +15,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.services import database, postgres, valkey
 from tests.support.machine import find_chromium, find_node
+
+__all__ = ["database", "postgres", "valkey"]  # fixtures, for every test
 
 SEED = int(os.environ.get("STARWIRE_SEED") or random.SystemRandom().randrange(2**32))
 
