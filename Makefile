@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test check format soak build clean
+.PHONY: help run cluster test check format soak bench build clean
 
 BIN := .venv/bin
 # Whatever of these exists is checked.
@@ -36,6 +36,10 @@ format: ## format the code and mend what the linter can mend by itself
 soak: ## the long campaigns of crashes (STARWIRE_SEED repeats one)
 	@tools/environment dev
 	$(BIN)/python -m pytest -m soak --timeout 3600 $(ARGS)
+
+bench: ## the benchmarks, with the sketch beside ours, as a table (ARGS=--long, ARGS=--save)
+	@tools/environment bench
+	$(BIN)/python -m benchmarks.run $(ARGS)
 
 build: ## make the wheel and the source distribution in dist/
 	@tools/environment dev

@@ -10,6 +10,7 @@
 import os
 import random
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 
 import hypothesis
@@ -26,6 +27,7 @@ SEED = int(os.environ.get("STARWIRE_SEED") or random.SystemRandom().randrange(2*
 PROGRAMS = {
     "browser": (find_chromium, "no Chromium on this machine (Debian: apt-get install chromium)"),
     "node": (find_node, "no Node.js on this machine (Debian: apt-get install nodejs)"),
+    "peer": (lambda: find_spec("fastapi"), "FastAPI is not installed (`make bench` does it)"),
 }
 missing_programs = {marker: reason for marker, (find, reason) in PROGRAMS.items() if find() is None}
 skipped: dict[str, int] = {}
