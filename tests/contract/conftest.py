@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import structlog
 
+from starwire.engines.distributed.services import Postgres, Valkey
 from starwire.telemetry import configure_logs
-from tests.contract.harness import Embedded, Engine
+from tests.contract.distributed import Distributed, Site
+from tests.contract.harness import Embedded, Engine, Gateway
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -19,12 +21,24 @@ def _logs_as_a_server_writes_them() -> Iterator[None]:
     structlog.configure(**before)
 
 
-ENGINES = {"embedded": Embedded}
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, valkey: Valkey) -> Iterator[Site]:
+    """Two workers, started once."""
+    made = Site(tmp_path_factory.mktemp("site"), postgres, valkey)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
 
 
-@pytest.fixture(params=sorted(ENGINES))
+@pytest.fixture(params=["embedded", "distributed"])
 async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
     """An engine that has not been started; whatever runs is stopped at the end."""
-    made = ENGINES[request.param](tmp_path)
+    made: Gateway
+    if request.param == "embedded":
+        made = Embedded(tmp_path)
+    else:
+        made = Distributed(tmp_path, request.getfixturevalue("site"))
     yield made
     await made.close()

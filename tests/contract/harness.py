@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -22,6 +22,7 @@ from websockets.typing import Subprotocol
 import starwire
 from starwire.clock import ManualClock
 from starwire.config import Settings
+from starwire.engines.embedded import EmbeddedEngine
 from starwire.limits import Limits
 from starwire.server import Server
 from tests.contract import garden
@@ -221,12 +222,12 @@ class Engine(Protocol):
     async def submit(self, player: str, order: starwire.Command) -> Any: ...
 
 
-class Embedded:
-    """The embedded engine: a real server in this OS process, on a port of its own."""
+class Gateway:
+    """What both engines have in common: a real server in this OS process, on a port of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: ManualClock) -> None:
         self.folder = folder
-        self.clock = ManualClock(datetime(2030, 1, 1, tzinfo=UTC))
+        self.clock = clock
         self.clients: list[Client] = []
         self.server: Server
         self._gates: list[Gate] = []
@@ -238,9 +239,15 @@ class Embedded:
         return self._gates[-1]
 
     async def start(self, app: starwire.App | None = None, **limits: Any) -> None:
-        """Start a server on the data folder; it listens when this returns."""
-        settings = Settings(port=0, data=self.folder / "data", dev=True, limits=Limits(**limits))
-        self.server = Server(app or garden.build(), settings, clock=self.clock)
+        """Start a server with these bounds; it listens when this returns."""
+        raise NotImplementedError
+
+    async def _run_due(self) -> None:
+        """Have whatever is due run, and wait until nothing is."""
+        raise NotImplementedError
+
+    async def _serve(self, app: starwire.App, settings: Settings) -> None:
+        self.server = Server(app, settings, clock=self.clock)
         self._task = asyncio.get_running_loop().create_task(self.server.serve())
         async with asyncio.timeout(PATIENCE):
             while not self.server.uvicorn.started:
@@ -269,14 +276,7 @@ class Embedded:
         """Let time pass at once; what fell due runs, and deadlines are looked at."""
         moved = (delta or timedelta(**units)) // timedelta(microseconds=1)
         self.clock.set(self.clock.now() + moved)
-        engine = self.server.engine
-        engine.run_due()
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                for _ in range(2):  # a write comes back before its round ends; the second one is of the next
-                    await engine.write(lambda _: None)
-                if engine.idle and (engine.next_due is None or engine.next_due > self.clock.now()):
-                    break
+        await self._run_due()
         self.look()
 
     def look(self) -> None:
@@ -336,3 +336,25 @@ class Embedded:
     async def submit(self, player: str, order: starwire.Command) -> Any:
         """A command from the server's own side."""
         return await self.server.app.submit(player, order)
+
+
+class Embedded(Gateway):
+    """The embedded engine: the gateway is everything."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, ManualClock(datetime(2030, 1, 1, tzinfo=UTC)))
+
+    async def start(self, app: starwire.App | None = None, **limits: Any) -> None:
+        """Start a server on the data folder; it listens when this returns."""
+        settings = Settings(port=0, data=self.folder / "data", dev=True, limits=Limits(**limits))
+        await self._serve(app or garden.build(), settings)
+
+    async def _run_due(self) -> None:
+        engine = cast("EmbeddedEngine", self.server.engine)
+        engine.run_due()
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                for _ in range(2):  # a write comes back before its round ends; the second one is of the next
+                    await engine.write(lambda _: None)
+                if engine.idle and (engine.next_due is None or engine.next_due > self.clock.now()):
+                    break

@@ -71,9 +71,10 @@ class RedisBroker:
             async with asyncio.timeout(1.0), self._settled:
                 await self._settled.wait_for(lambda: self._held.issuperset(streams))
 
-    def start(self) -> None:
-        """Begin."""
+    async def start(self) -> None:
+        """Begin; replies to what is sent after this are heard, unless the broker is down."""
         self._task = asyncio.get_running_loop().create_task(self._run())
+        await self.ready([self._replies])
 
     async def stop(self) -> None:
         """End."""

@@ -101,14 +101,14 @@ class DistributedEngine(Reading):
         """Begin; workers and schedulers are OS processes of their own."""
         self._loop = asyncio.get_running_loop()
         await self._measure()
-        self.broker.start()
+        await self.broker.start()
         self._tasks = [self._loop.create_task(self._look_after())]
 
     async def stop(self) -> None:
         """Answer what was taken, as far as workers do so in time, then end."""
         self._stopped = True
-        deadline = self._clock.monotonic() + self._limits.drain_seconds
-        while self._unanswered and self._clock.monotonic() < deadline:  # noqa: ASYNC110 - it counts answers
+        deadline = self._loop.time() + self._limits.drain_seconds
+        while self._unanswered and self._loop.time() < deadline:  # noqa: ASYNC110 - it counts answers
             await asyncio.sleep(0.05)
         for task in self._tasks:
             task.cancel()
@@ -168,7 +168,7 @@ class DistributedEngine(Reading):
             partitions,
             [each.command for each in taken],
         )
-        lane.in_flight = InFlight(batch, dict(enumerate(taken)), self._clock.monotonic())
+        lane.in_flight = InFlight(batch, dict(enumerate(taken)), self._loop.time())
         self._publisher.publish(batch)
 
     def _answered(self, replies: messages.Replies) -> None:
@@ -212,21 +212,21 @@ class DistributedEngine(Reading):
     # Unanswered commands
 
     async def _look_after(self) -> None:
-        measured = self._clock.monotonic()
+        measured = self._loop.time()
         while True:
             await asyncio.sleep(self._limits.unanswered_seconds / 4)
             try:
                 for lane in self._lanes:
                     await self._look_after_lane(lane)
-                if self._clock.monotonic() - measured > self._limits.lease_renew_seconds:
-                    measured = self._clock.monotonic()
+                if self._loop.time() - measured > self._limits.lease_renew_seconds:
+                    measured = self._loop.time()
                     await self._measure()
             except Exception as error:  # noqa: BLE001 - the database may be away: look again
                 log.warning("looking_failed", error=str(error).splitlines()[0])
 
     async def _look_after_lane(self, lane: Lane) -> None:
         flight = lane.in_flight
-        now = self._clock.monotonic()
+        now = self._loop.time()
         if flight is None or now - flight.last_try < self._limits.unanswered_seconds:
             return
         flight.last_try = now
