@@ -18,13 +18,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psutil
 import pytest
 from redis.exceptions import RedisError
 
@@ -293,6 +294,23 @@ class Cluster:
             assert process is None or process.poll() is None, f"{what} ended:\n{self.tail()}"
             assert time.monotonic() < deadline, f"waited in vain for {what}:\n{self.tail()}"
             time.sleep(GLANCE_SECONDS)
+
+
+def alive(processes: Iterable[psutil.Process], *, wait: bool = False) -> list[psutil.Process]:
+    """Which of these still run; ``wait`` gives them time to end."""
+
+    def look() -> list[psutil.Process]:
+        found = []
+        for each in processes:
+            with suppress(psutil.NoSuchProcess):
+                if each.is_running() and each.status() != psutil.STATUS_ZOMBIE:
+                    found.append(each)
+        return found
+
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while wait and look() and time.monotonic() < deadline:
+        time.sleep(GLANCE_SECONDS)
+    return look()
 
 
 def _answers(url: str) -> bool:

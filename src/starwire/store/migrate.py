@@ -164,7 +164,7 @@ def is_current(connection: Connection, branch: Branch) -> bool:
         raise ConfigurationError(
             f"the database is at revision {', '.join(unknown)} of {branch.name!r}, which this code does not"
             f" know (its newest is {', '.join(sorted(branch.heads)) or 'none'}): start the newer version,"
-            " or point STARWIRE_DATA at another folder"
+            f" or {_another(connection)}"
         )
     return bool(found) and found == branch.heads
 
@@ -256,13 +256,19 @@ def _refuse_foreign_tables(connection: Connection, branch: Branch) -> None:
     strangers = sorted(present & set(branch.metadata.tables))
     if strangers:
         way_out = (
-            "this is no database of Starwire's; point STARWIRE_DATA at another folder"
+            f"this is no database of Starwire's; {_another(connection)}"
             if branch.name == "starwire"
             else "were they made by --dev? Then `starwire migrate --adopt` takes them as they are"
         )
         raise ConfigurationError(
             f"the database has a table {strangers[0]!r} but no {branch.version_table!r}: {way_out}"
         )
+
+
+def _another(connection: Connection) -> str:
+    if connection.dialect.name == "sqlite":
+        return "point STARWIRE_DATA at another folder"
+    return "point STARWIRE_DATABASE at another database"
 
 
 def _config(connection: Connection, branch: Branch) -> Any:
@@ -290,7 +296,7 @@ def _ensure_tables(database: Database, app: App, metadata: MetaData, *, may_crea
     with database.read.begin() as connection:
         lacking = _lacking(connection, metadata)
     if lacking and may_create:
-        with database.write.begin() as connection:
+        with _transaction(database) as connection:
             metadata.create_all(connection)
         with database.read.begin() as connection:
             lacking = _lacking(connection, metadata)

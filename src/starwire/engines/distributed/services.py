@@ -257,7 +257,7 @@ def _valkey_program() -> Path:
 
 
 def _descendants(pid: int) -> list[int]:
-    import psutil  # type: ignore[import-untyped]  # noqa: PLC0415 - comes with PostgreSQL's wheel
+    import psutil  # noqa: PLC0415 - comes with PostgreSQL's wheel
 
     try:
         return [child.pid for child in psutil.Process(pid).children(recursive=True)]
