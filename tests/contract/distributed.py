@@ -1,4 +1,4 @@
-"""The distributed engine for the contract: two workers in OS processes of their own, and a gateway in this one.
+"""The distributed engine for the contract: two workers, each an OS process, and a gateway in this one.
 
 Services and workers are started once; every test has a database of its own, a copy of a template. Time is
 the database's: in these databases ``clock_timestamp()`` is a number in a table, which stands still until a
