@@ -83,6 +83,8 @@ def existing_database(settings: Settings) -> Iterator[Database]:
         ConfigurationError: there is none.
     """
     settings = with_cluster(settings)
+    if settings.data.exists() and not os.access(settings.data, os.R_OK | os.X_OK):
+        raise ConfigurationError(f"STARWIRE_DATA: {settings.data} is somebody else's and cannot be read")
     if settings.database is not None:
         from starwire.store.postgres import open_postgres  # noqa: PLC0415 -- an extra
 
