@@ -37,6 +37,7 @@ def test_no_page_is_wider_than_its_window(
     expect(ann.see("toast").filter(has_text="discovered").first).to_be_visible()
     ann.see("build-metal_mine").click()
     seen["universe"] = ann.overflow()
+    ann.page.evaluate("scrollTo(0, 0)")
     ann.picture(f"universe-{name}")
     ann.see("invite").click()
     expect(ann.see("invitation-link")).to_be_visible()
