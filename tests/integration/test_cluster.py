@@ -258,6 +258,18 @@ def test_killed_it_takes_everything_with_it(own: Command) -> None:
     assert alive(family, wait=True) == []
 
 
+def test_a_second_ctrl_c_waits_for_nobody(own: Command) -> None:
+    own.start("--workers", "1", "--schedulers", "1", "--gateways", "1")
+    family = own.family()
+    os.kill(own.pid("gateway-1"), signal.SIGSTOP)  # it will never stop by itself
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while own.process.poll() is None and time.monotonic() < deadline:
+        own.signal(signal.SIGINT)  # two that come at once would be one
+        time.sleep(0.1)
+    assert own.ended() == 128 + signal.SIGINT
+    assert alive(family, wait=True) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "settings", "complaint"),
     [
