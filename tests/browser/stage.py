@@ -86,6 +86,10 @@ class Visitor:
 
     # What is seen
 
+    def under_construction(self, name: str) -> Locator:
+        """An order in the queue, wherever in it."""
+        return self.page.get_by_test_id(re.compile(r"^construction-\d+$")).filter(has_text=name)
+
     def metal(self) -> int:
         return whole(self.see("resource-metal"))
 
