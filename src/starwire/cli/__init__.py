@@ -16,6 +16,7 @@ from starwire.errors import StarwireError
 
 MISTAKE = 2
 INTERRUPTED = 130
+EXTRAS = frozenset({"celery", "kombu", "psycopg", "redis"})  # what only `starwire[distributed]` brings
 
 
 def build() -> typer.Typer:
@@ -42,6 +43,14 @@ def main() -> None:
         _fail(f"{error.format_message()} (--help explains)", error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in EXTRAS:
+            raise
+        _fail(
+            f"the distributed engine (STARWIRE_DATABASE, STARWIRE_BROKER) needs {error.name}:"
+            " pip install 'starwire[distributed]'",
+            MISTAKE,
+        )
     except StarwireError as error:
         _fail(str(error), MISTAKE)
     sys.exit(code if isinstance(code, int) else 0)

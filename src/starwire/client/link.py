@@ -214,6 +214,7 @@ class Link:
                 return Ended("unauthorized: the server refuses every token", None)
             return Ended(why, 0.0) if self._refusals == 1 else self._retry(why)
         if reconnect == "advised" and self._advised is not None:
+            self._attempt = 0  # a server that says when to come back is no reason to stay away
             return Ended(why, max(0.0, self._advised))
         return self._retry(why, STAY_AWAY_SECONDS if code == TOO_MANY else 0.0)
 

@@ -214,10 +214,10 @@ export class Link {
   /** Waits, then connects: `least` ms and, unless the server gave that time (`firm`), a jittered delay on top. */
   #retry(reason, least = 0, firm = false) {
     const steady = this.#openedAt !== null && this.#o.timers.now() - this.#openedAt >= STABLE_MS;
-    if (steady) this.#attempt = 0;
+    if (steady || firm) this.#attempt = 0; // a server that says when to come back is no reason to stay away
     this.#drop();
     const delay = firm ? least : least + backoff(this.#attempt, this.#o.random);
-    this.#attempt += 1;
+    if (!firm) this.#attempt += 1;
     this.#wait(delay, reason, firm);
   }
 
