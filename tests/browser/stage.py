@@ -108,9 +108,17 @@ class Visitor:
         raise AssertionError(f"never seen: {what}")
 
     def overflow(self) -> int:
-        """By how many pixels the page is wider than the window."""
-        width: int = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        """By how many pixels the page is wider than the window, or an open dialog's content than the dialog."""
+        width: int = self.page.evaluate(
+            """Math.max(
+              document.documentElement.scrollWidth - window.innerWidth,
+              ...[...document.querySelectorAll("dialog[open]")].map((d) => d.scrollWidth - d.clientWidth))"""
+        )
         return width
+
+    def within_reach(self, testid: str) -> None:
+        """See that a click would go where it is meant to, and that nothing lies over it."""
+        self.see(testid).click(trial=True, timeout=1_500)
 
     def picture(self, name: str, *, size: tuple[int, int] | None = None) -> Path:
         """Take a screenshot at a size, for people to look at."""

@@ -45,6 +45,7 @@ def test_no_page_is_wider_than_its_window(
     ann.see("wire-toggle").click()
     expect(ann.see("wire-log")).to_be_visible()
     seen["wire"] = ann.overflow()
+    ann.within_reach("wire-send")
     ann.picture(f"wire-{name}")
     ann.see("wire-toggle").click()
     ann.see("keep-account").click()
