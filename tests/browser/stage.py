@@ -108,7 +108,7 @@ class Visitor:
         raise AssertionError(f"never seen: {what}")
 
     def overflow(self) -> int:
-        """By how many pixels the page is wider than the window, or an open dialog's content than the dialog."""
+        """By how many pixels the page is wider than the window, or what is in a dialog than the dialog."""
         width: int = self.page.evaluate(
             """Math.max(
               document.documentElement.scrollWidth - window.innerWidth,
