@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test check format soak bench build clean
+.PHONY: help run cluster test quick check format soak bench build clean
 
 BIN := .venv/bin
 # Whatever of these exists is checked.
@@ -20,6 +20,10 @@ test: ## set everything up and run every test, a real browser included
 	@tools/environment dev
 	@tools/browser
 	$(BIN)/python -m pytest $(ARGS)
+
+quick: ## the tests without browser, crashes and services, in under a minute
+	@tools/environment dev
+	$(BIN)/python -m pytest -m "not soak and not browser and not crash and not cluster and not peer" $(ARGS)
 
 check: ## format, lint, strict types, import rules, documented-ness
 	@tools/environment dev

@@ -48,12 +48,25 @@ def pytest_report_header() -> str:
     return f"seed: {SEED} (STARWIRE_SEED={SEED} repeats it)"
 
 
+SERVICES = {"postgres", "valkey", "database", "site", "cluster"}  # fixtures that start them
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     browser_tests = Path(__file__).parent / "browser"
     for item in items:
         if item.path.is_relative_to(browser_tests):
             item.add_marker(pytest.mark.browser)
+        if _needs_services(item):
+            item.add_marker(pytest.mark.cluster)
+
+
+def _needs_services(item: pytest.Item) -> bool:
+    """Whether PostgreSQL and Valkey must run for it, and with them workers."""
+    if "distributed" in item.path.parts or SERVICES & set(getattr(item, "fixturenames", ())):
+        return True
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return parameters.get("engine") == "distributed"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.support.machine import REPOSITORY, find_node
 
 
+@pytest.mark.crash
 @pytest.mark.node
 @pytest.mark.timeout(120)
 def test_the_javascript_client_keeps_its_promises_against_a_real_server() -> None:
