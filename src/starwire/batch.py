@@ -14,7 +14,7 @@ import msgspec
 
 from starwire.app import Registry
 from starwire.clock import isoformat
-from starwire.errors import Refused
+from starwire.errors import Refused, Rejected
 from starwire.identity import Identity
 from starwire.lifecycle import Publication
 from starwire.process import DUE, FINISHED, ProcessRow, partition_of
@@ -87,6 +87,10 @@ class Outcome(msgspec.Struct):
         self.began, self.executed, self.committed = other.began, other.executed, other.committed
 
 
+class StartOver(Exception):
+    """An item failed after it had used the database, and there is no savepoint to go back to."""
+
+
 class Batch:
     """One transaction's overlay. Implements ``transaction.Scope`` for the handlers in it."""
 
@@ -121,7 +125,11 @@ class Batch:
         self._new: set[int] = set()
         self._times: dict[str, int] = {}
         self._replies: dict[tuple[str, str], StoredReply] = {}
+        self.careful = True
+        """Whether each item that uses the database gets a savepoint; without it one that fails undoes all."""
         self._savepoint = False
+        self._has_read = False
+        self._has_written = False
 
     # What handlers reach through ``tx``
 
@@ -232,10 +240,21 @@ class Batch:
         """A number from 0 to 1 that is the same for the same try."""
         return random.Random(f"{id}:{attempt}").random()  # noqa: S311 - spreads retries
 
-    # Savepoints
+    # Undoing one item
 
-    def savepoint(self) -> None:
-        """Take the item's savepoint, once, before its first write."""
+    def reading(self) -> None:
+        """The item is about to read, where a statement that fails spoils the transaction."""
+        self._has_read = True
+        if self.careful:
+            self._take_savepoint()
+
+    def writing(self) -> None:
+        """The item is about to write."""
+        self._has_written = True
+        if self.careful:
+            self._take_savepoint()
+
+    def _take_savepoint(self) -> None:
         if not self._savepoint:
             self.work.connection.exec_driver_sql("SAVEPOINT item")
             self._savepoint = True
@@ -244,13 +263,21 @@ class Batch:
         """The item succeeded: its writes belong to the transaction."""
         if self._savepoint:
             self.work.connection.exec_driver_sql("RELEASE SAVEPOINT item")
-            self._savepoint = False
+        self._savepoint = self._has_read = self._has_written = False
 
-    def undo(self) -> None:
-        """The item failed: its writes never happened."""
+    def undo(self, error: BaseException) -> None:
+        """The item failed: its writes never happened.
+
+        Raises:
+            StartOver: they cannot be told from those of the items before it.
+        """
         if self._savepoint:
             self.work.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT item")
-            self.release()
+        else:
+            refused = isinstance(error, (Rejected, Refused)) and error.__context__ is None
+            if self._has_written or (self._has_read and not refused):
+                raise StartOver
+        self.release()
 
     # The end
 

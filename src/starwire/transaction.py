@@ -2,8 +2,8 @@
 
 A ``Transaction`` belongs to one item (a command, or a due process). What it starts, publishes and grants is
 encoded at once and noted in its ``Changes``; the executor merges them into the batch when the handler
-returns, and drops them when it raises. The handler's own SQL goes straight to the database, under a
-savepoint that is taken at the first write.
+returns, and drops them when it raises. The handler's own SQL goes straight to the database; when the
+handler fails after it has written, the executor undoes that.
 
 No guarantee is made here about order or time: the executor decides which item runs when, and with which
 ``now``.

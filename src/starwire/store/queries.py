@@ -56,6 +56,7 @@ class Work:
         self.connection = connection
         self._sql = statements
         self._array = statements.dialect.array
+        self._set = statements.dialect.rows
 
     def take_partitions(self, partitions: Sequence[int], *, wait: bool = True) -> list[PartitionRow]:
         """Lock the partitions in order of their numbers and read their clocks.
@@ -114,7 +115,7 @@ class Work:
     def save_processes(self, rows: Sequence[ProcessRow]) -> None:
         """Insert what is new and update what has changed, in one statement."""
         if rows:
-            self.connection.execute(self._sql.save_processes, [msgspec.structs.asdict(row) for row in rows])
+            self.connection.execute(self._sql.save_processes, self._set(rows))
 
     def finish_processes(self, rows: Sequence[tuple[ProcessRow, int, str | None]], *, stored: int) -> None:
         """Move finished processes to the archive: (row, when, traceback or None).
@@ -133,7 +134,12 @@ class Work:
             raise LostRace(f"{stored} live processes were to be finished, {gone} were found")
         self.connection.execute(
             self._sql.archive,
-            [{**msgspec.structs.asdict(row), "finished_at": at, "error": error} for row, at, error in rows],
+            self._set(
+                [
+                    {**msgspec.structs.asdict(row), "finished_at": at, "error": error}
+                    for row, at, error in rows
+                ]
+            ),
         )
 
     def advance_heads(self, counts: Mapping[str, int]) -> dict[str, int]:
@@ -142,7 +148,8 @@ class Work:
         In order of names, so that two transactions that publish to the same streams cannot block each other.
         """
         rows = self.connection.execute(
-            self._sql.advance_heads, [{"name": name, "head": counts[name]} for name in sorted(counts)]
+            self._sql.advance_heads,
+            self._set([{"name": name, "head": counts[name]} for name in sorted(counts)]),
         )
         heads: dict[str, int] = {name: head for name, head in rows}  # noqa: C416 - rows are no pairs to mypy
         return heads
@@ -150,13 +157,13 @@ class Work:
     def add_events(self, rows: Sequence[EventRow]) -> None:
         """Insert events that have their offsets."""
         if rows:
-            self.connection.execute(self._sql.add_events, [msgspec.structs.asdict(row) for row in rows])
+            self.connection.execute(self._sql.add_events, self._set(rows))
 
     def add_subscriptions(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Grant streams to players: (player, stream)."""
         if pairs:
             self.connection.execute(
-                self._sql.add_subscriptions, [{"player": p, "stream": s} for p, s in pairs]
+                self._sql.add_subscriptions, self._set([{"player": p, "stream": s} for p, s in pairs])
             )
 
     def remove_subscriptions(self, pairs: Sequence[tuple[str, str]]) -> None:
@@ -172,7 +179,7 @@ class Work:
         """Keep replies for the commands' ids."""
         if rows:
             self.connection.execute(
-                self._sql.add_replies, [{**msgspec.structs.asdict(row), "at": at} for row in rows]
+                self._sql.add_replies, self._set([{**msgspec.structs.asdict(row), "at": at} for row in rows])
             )
 
     def save_partitions(self, rows: Sequence[PartitionRow]) -> None:
@@ -180,7 +187,7 @@ class Work:
         if rows:
             self.connection.execute(
                 self._sql.save_partitions,
-                [{"p": row.id, "new_clock": row.clock, "counter": row.last_process} for row in rows],
+                self._set([{"id": r.id, "clock": r.clock, "last_process": r.last_process} for r in rows]),
             )
 
     def _rows(self, statement: Select[Any], parameters: Mapping[str, Any]) -> list[ProcessRow]:

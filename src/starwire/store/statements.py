@@ -9,13 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, select
 
 from starwire.process import ProcessRow, State
 from starwire.store import tables
 from starwire.store.dialect import Dialect
 
 ROW_FIELDS = tuple(each.name for each in msgspec.structs.fields(ProcessRow))
+EVENT_FIELDS = ("stream", "offset", "event", "at", "data", "message")
+REPLY_FIELDS = ("player", "id", "digest", "frame", "at")
 CHANGING = ("state", "attempt", "due_at", "run_at", "remaining")
 
 
@@ -39,10 +41,9 @@ class Statements:
             .with_for_update()
         )
         self.take_free_partitions = self.take_partitions.with_for_update(nowait=True)
-        self.save_partitions = (
-            update(tables.partition)
-            .where(c.id == bindparam("p"))
-            .values(clock=bindparam("new_clock"), last_process=bindparam("counter"))
+        saved = self.dialect.insert_rows(tables.partition, ("id", "clock", "last_process"))
+        self.save_partitions = saved.on_conflict_do_update(
+            index_elements=["id"], set_={name: saved.excluded[name] for name in ("clock", "last_process")}
         )
 
     def _processes(self) -> None:
@@ -69,21 +70,21 @@ class Statements:
         in_order = select(*columns).order_by(c.due_at, c.id)
         self.processes_of_key = in_order.where(c.key == bindparam("key"))
         self.processes_of_streams = in_order.where(is_any(c.stream, "streams"))
-        saved = self.dialect.insert(tables.process)
+        saved = self.dialect.insert_rows(tables.process, ROW_FIELDS)
         self.save_processes = saved.on_conflict_do_update(
             index_elements=["id"], set_={name: saved.excluded[name] for name in CHANGING}
         )
 
     def _finishing(self) -> None:
         self.remove_processes = delete(tables.process).where(self.dialect.is_any(tables.process.c.id, "ids"))
-        self.archive = insert(tables.finished)
+        self.archive = self.dialect.insert_rows(tables.finished, (*ROW_FIELDS, "finished_at", "error"))
 
     def _streams(self) -> None:
-        moved = self.dialect.insert(tables.stream)
+        moved = self.dialect.insert_rows(tables.stream, ("name", "head"))
         self.advance_heads = moved.on_conflict_do_update(
             index_elements=["name"], set_={"head": tables.stream.c.head + moved.excluded.head}
         ).returning(tables.stream.c.name, tables.stream.c.head)
-        self.add_events = insert(tables.event)
+        self.add_events = self.dialect.insert_rows(tables.event, EVENT_FIELDS)
         c = tables.stream.c
         self.head = select(c.head).where(c.name == bindparam("name"))
         self.positions = select(c.name, c.head, c.pruned).where(self.dialect.is_any(c.name, "names"))
@@ -98,10 +99,11 @@ class Statements:
     def _players(self) -> None:
         r = tables.reply.c
         self.answered = select(r.player, r.id, r.digest, r.frame).where(self.dialect.is_any(r.id, "ids"))
-        self.add_replies = insert(tables.reply)
+        self.add_replies = self.dialect.insert_rows(tables.reply, REPLY_FIELDS)
         s = tables.subscription.c
         self.subscriptions = select(s.stream).where(s.player == bindparam("p"))
-        self.add_subscriptions = self.dialect.insert(tables.subscription).on_conflict_do_nothing()
+        granted = self.dialect.insert_rows(tables.subscription, ("player", "stream"))
+        self.add_subscriptions = granted.on_conflict_do_nothing()
         self.remove_subscriptions = delete(tables.subscription).where(
             and_(s.player == bindparam("p"), s.stream == bindparam("s"))
         )

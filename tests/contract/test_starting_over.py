@@ -1,0 +1,155 @@
+"""An item that fails after it has written undoes itself and nothing else, with and without savepoints."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, String, Table, event, insert, select
+
+import starwire
+from starwire import system
+from starwire.batch import Command
+from starwire.clock import ManualClock
+from starwire.executor import CAREFUL_TRANSACTIONS, Executor
+from starwire.identity import Identity
+from starwire.limits import Limits
+from starwire.process import partition_of
+from starwire.protocol import digest, encode
+from starwire.store.database import Database, open_sqlite, read_facts
+from starwire.store.postgres import open_postgres
+from starwire.store.tables import metadata
+
+PARTITIONS = 4
+
+
+class Keep(starwire.Command, frozen=True):
+    """Write a line, and then perhaps fail."""
+
+    line: str
+    fail: str = ""
+
+
+class Bench:
+    """An executor on a database of its own, and the statements that it sends."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.statements: list[str] = []
+        self.tables = MetaData()
+        self.lines = Table(
+            "lines", self.tables, Column("id", Integer, primary_key=True), Column("line", String)
+        )
+        with database.write.begin() as connection:
+            metadata.create_all(connection)
+            self.tables.create_all(connection)
+            facts = read_facts(connection, partitions=PARTITIONS)
+        self.executor = Executor(
+            self._app().registry(system.module),
+            database,
+            ManualClock(),
+            Limits(batch_seconds=30),
+            seed=facts.seed,
+            partitions=PARTITIONS,
+        )
+        event.listen(database.write, "before_cursor_execute", self._note)
+
+    def _note(self, *arguments: object) -> None:
+        self.statements.append(str(arguments[2]))
+
+    def _app(self) -> starwire.App:
+        app = starwire.App("lines", tables=self.tables)
+
+        @app.command
+        def keep(tx: starwire.Transaction, player: str, order: Keep) -> int:
+            if order.fail == "looks":
+                tx.db.scalar(select(self.lines.c.id))
+                raise starwire.Rejected("no", "It has looked, and refuses.")
+            tx.db.execute(insert(self.lines).values(line=order.line))
+            tx.publish("all", Kept(order.line))
+            if order.fail == "refuses":
+                raise starwire.Rejected("no", "It has written, and refuses.")
+            if order.fail == "raises":
+                raise RuntimeError("it has written")
+            if order.fail == "breaks":
+                tx.db.execute(insert(self.lines).values(id=-1))
+                tx.db.execute(insert(self.lines).values(id=-1))
+            return len(order.line)
+
+        return app
+
+    def run(self, orders: Sequence[Keep]) -> tuple[list[bool], list[str]]:
+        """Run them in one batch: which were answered ok, and the lines of the events, in order."""
+        self.statements.clear()
+        commands = [self._command(order) for order in orders]
+        outcome = self.executor.run(commands, sorted({each.partition for each in commands}))
+        assert outcome.left == []
+        oks = [b'"ok":true' in outcome.answers[index] for index in range(len(commands))]
+        return oks, [each.frame.decode().split('"line":"')[1][0] for each in outcome.events]
+
+    def _command(self, order: Keep) -> Command:
+        args, player = encode(order), order.line
+        key = order.key(player)
+        return Command(
+            player=player,
+            id=None,
+            name="keep",
+            args=args,
+            digest=digest("keep", args),
+            key=key,
+            partition=partition_of(key, PARTITIONS),
+            identity=Identity(player),
+        )
+
+    def kept(self) -> list[str]:
+        """The lines in the table."""
+        with self.database.read.begin() as connection:
+            return sorted(connection.scalars(select(self.lines.c.line)))
+
+    def savepoints(self) -> int:
+        """How many were taken in the last batch."""
+        return sum(each.startswith("SAVEPOINT") for each in self.statements)
+
+
+class Kept(starwire.Event, frozen=True):
+    """A line was written."""
+
+    line: str
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    if request.param == "sqlite":
+        database = open_sqlite(tmp_path / "lines.db", durable=False)
+    else:
+        database = open_postgres(request.getfixturevalue("database"), Limits())
+    yield Bench(database)
+    database.close()
+
+
+def test_items_that_succeed_take_no_savepoints(bench: Bench) -> None:
+    assert bench.run([Keep("a"), Keep("b")]) == ([True, True], ["a", "b"])
+    assert bench.kept() == ["a", "b"]
+    assert bench.savepoints() == 0
+
+
+@pytest.mark.parametrize("fail", ["refuses", "raises", "breaks"])
+def test_an_item_that_fails_after_writing_undoes_itself_alone(bench: Bench, fail: str) -> None:
+    assert bench.run([Keep("a"), Keep("b", fail), Keep("c")]) == ([True, False, True], ["a", "c"])
+    assert bench.kept() == ["a", "c"]
+    assert bench.savepoints() == 3
+
+
+def test_a_refusal_after_reading_costs_no_second_run(bench: Bench) -> None:
+    assert bench.run([Keep("a"), Keep("b", "looks"), Keep("c")]) == ([True, False, True], ["a", "c"])
+    assert bench.kept() == ["a", "c"]
+    assert bench.savepoints() == 0
+
+
+def test_after_a_failure_savepoints_are_taken_for_a_while(bench: Bench) -> None:
+    bench.run([Keep("a", "raises")])
+    for _ in range(CAREFUL_TRANSACTIONS):
+        bench.run([Keep("b", "raises")])
+        assert bench.savepoints() == 1, "it ran twice, or without a savepoint"
+    bench.run([Keep("c")])
+    assert bench.savepoints() == 0
+    assert bench.kept() == ["c"]
