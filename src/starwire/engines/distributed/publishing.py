@@ -56,9 +56,16 @@ class Publisher:
                 self._celery.send_task(
                     messages.COMMANDS,
                     args=[messages.encode_batch(batch)],
+                    argsrepr=_shown(batch),
                     producer=producer,
                     retry=False,
                 )
             except Exception as error:  # noqa: BLE001 - kombu raises whatever its transport raises
                 log.warning("publishing_failed", batch=batch.id, error=str(error))
                 producer = None
+
+
+def _shown(batch: messages.Batch) -> str:
+    """What Celery's events and logs tell of a batch: never what is in its commands."""
+    names = ", ".join(sorted({each.name for each in batch.commands}))
+    return f"{batch.id}: {len(batch.commands)} of partitions {batch.partitions}: {names}"

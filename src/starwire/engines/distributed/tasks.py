@@ -15,9 +15,11 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
+import kombu
 import redis
 import structlog
 from celery import Celery
+from celery.app.amqp import AMQP
 from celery.signals import worker_ready, worker_shutdown
 
 from starwire import config, system, telemetry
@@ -39,12 +41,26 @@ log = structlog.get_logger("starwire.worker")
 REMEMBERED_BUCKETS = 4096
 
 
+class Connection(kombu.Connection):  # type: ignore[misc,name-defined]
+    """Comes back within a second: Celery's workers would wait up to 30 seconds between two tries."""
+
+    def _ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
+        pace = {"interval_start": 0.2, "interval_step": 0.2, "interval_max": 1.0}
+        return super()._ensure_connection(*args, **(kwargs | pace))
+
+
+class Amqp(AMQP):  # type: ignore[misc]
+    """Celery's way to its broker, with connections of ours."""
+
+    Connection = Connection
+
+
 def make_celery(broker: str, limits: Limits) -> Celery:
     """The Celery application, for gateways, workers and schedulers alike.
 
     The visibility time-out is far beyond any ETA that is ever sent, so that Redis redelivers nothing.
     """
-    celery = Celery("starwire", broker=for_celery(require_broker(broker)), backend=None)
+    celery = Celery("starwire", broker=for_celery(require_broker(broker)), backend=None, amqp=Amqp)
     celery.conf.update(
         task_default_queue=messages.QUEUE,
         task_ignore_result=True,
@@ -63,6 +79,7 @@ def make_celery(broker: str, limits: Limits) -> Celery:
             "socket_connect_timeout": limits.publish_seconds,
             **connection_options(broker),
             "retry_on_timeout": False,
+            "max_retries": 0,  # of connecting in order to publish: whoever publishes knows what to do then
         },
         enable_utc=True,
     )
@@ -99,6 +116,8 @@ class Worker:
         self.herald = Herald(settings.broker, "worker", name)
         self._term = 0
         self._sent: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._again: dict[int, float] = {}
+        self._ahead = 0.0
 
     def commands(self, batch: messages.Batch) -> None:
         """Run the commands of a batch; what one transaction leaves goes into the next."""
@@ -117,8 +136,8 @@ class Worker:
         if term < self._term:
             return
         outcome = self.executor.run_due(partitions)
-        if outcome is None:  # its holder may have started before the due moment: come again
-            send_due_task(celery, partitions, self._term, self.limits.bucket_seconds)
+        if outcome is None:  # its holder may have started before the due moment
+            self.come_again(partitions)
             return
         self.announce(outcome, None, "")
         self.send_due(outcome, partitions)
@@ -143,38 +162,62 @@ class Worker:
 
         Due times are the database's; an ETA is this machine's time. What counts is how long it is from now.
         """
-        horizon = outcome.now + int(self.limits.horizon_seconds * 1e6)
-        times = {(partition, run_at) for partition, run_at in outcome.soon if run_at <= horizon}
-        if outcome.next_due is not None and outcome.next_due <= outcome.now:
-            times |= {(partition, outcome.now) for partition in partitions}
-        buckets = {(partition, self.bucket_after(run_at / 1e6)) for partition, run_at in times}
+        self._read_clock(outcome)
+        # A little beyond: what this transaction had not committed yet, the scheduler has not seen coming.
+        horizon = outcome.now + int((self.limits.horizon_seconds + self.limits.transaction_seconds) * 1e6)
+        seconds = self.limits.bucket_seconds
+        buckets = {(p, bucket_after(run_at, seconds)) for p, run_at in outcome.soon if run_at <= horizon}
         for partition, bucket in sorted(buckets, key=lambda each: each[1]):
             if (partition, bucket) in self._sent:
                 continue
             self._sent[(partition, bucket)] = None
             while len(self._sent) > REMEMBERED_BUCKETS:
                 self._sent.popitem(last=False)
-            since = time.monotonic() - outcome.began
-            delay = bucket * self.limits.bucket_seconds - outcome.now / 1e6 - since
+            delay = bucket * seconds - self._ahead - time.monotonic()
             send_due_task(celery, [partition], self._term, delay)
+        # There is more than one transaction takes, or the clock of whoever held the task was a little fast.
+        if outcome.next_due is not None and outcome.next_due <= outcome.now + int(seconds * 1e6):
+            self.come_again(partitions)
 
-    def bucket_after(self, seconds: float) -> int:
-        """The number of the bucket at whose end everything up to this moment is due."""
-        return int(seconds / self.limits.bucket_seconds) + 1
+    def come_again(self, partitions: list[int]) -> None:
+        """Look at these partitions one bucket later; one such task of each is on its way at most."""
+        now, seconds = time.monotonic(), self.limits.bucket_seconds
+        free = [partition for partition in partitions if self._again.get(partition, 0.0) <= now]
+        self._again.update(dict.fromkeys(free, now + seconds / 2))
+        if free:
+            send_due_task(celery, free, self._term, seconds)
+
+    def _read_clock(self, outcome: Outcome) -> None:
+        """Learn how far the database's clock is ahead of our monotonic one, in seconds.
+
+        It was read between the beginning of the transaction and the end of its items. What is kept is the
+        greatest that is certain, so that no task is early, until another reading contradicts it.
+        """
+        least, most = outcome.now / 1e6 - outcome.executed, outcome.now / 1e6 - outcome.began
+        self._ahead = least if self._ahead > most else max(self._ahead, least)
 
 
-def send_due_task(app: Celery, partitions: Iterable[int], term: int, delay: float) -> None:
-    """Send ``starwire.due`` with an ETA so many seconds from now; what a broker loses is swept."""
+def bucket_after(micros: int, bucket_seconds: float) -> int:
+    """The number of the bucket at whose end everything up to this moment is due."""
+    return int(micros / 1e6 / bucket_seconds) + 1
+
+
+def send_due_task(
+    app: Celery, partitions: Iterable[int], term: int, delay: float, *, expires: float | None = None
+) -> bool:
+    """Send ``starwire.due`` with an ETA so many seconds from now; whether the broker has it."""
     try:
         app.send_task(
             messages.DUE,
             args=[list(partitions), term],
             countdown=delay if delay > 0 else None,
             retry=False,
-            expires=None,
+            expires=expires,
         )
     except Exception as error:  # noqa: BLE001 - kombu raises whatever its transport raises
         log.warning("due_not_sent", error=str(error))
+        return False
+    return True
 
 
 _lock = threading.Lock()
