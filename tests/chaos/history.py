@@ -6,6 +6,7 @@ Plain data, so that the checker can judge it, and its own tests can doctor it.
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -124,8 +125,14 @@ def read_database(connection: sqlite3.Connection) -> Database:
     def rows(query: str) -> list[Row]:
         return [dict(row) for row in cursor.execute(query)]
 
+    found = rows("PRAGMA integrity_check")
+    return collect(rows, [str(*row.values()) for row in found if tuple(row.values()) != ("ok",)])
+
+
+def collect(rows: Callable[[str], list[Row]], integrity: list[str]) -> Database:
+    """Everything that claims are made about, from whatever answers queries."""
     events: dict[str, list[Event]] = {}
-    for row in rows("SELECT * FROM starwire_event ORDER BY stream, offset"):
+    for row in rows('SELECT * FROM starwire_event ORDER BY stream, "offset"'):
         event = Event(row["offset"], row["event"], moment(row["at"]), json.loads(row["data"]), row["message"])
         events.setdefault(row["stream"], []).append(event)
     replies = rows("SELECT player, id, frame FROM starwire_reply")
@@ -141,7 +148,7 @@ def read_database(connection: sqlite3.Connection) -> Database:
         planets=rows("SELECT * FROM planets"),
         stars=rows("SELECT * FROM stars"),
         constructions=rows("SELECT * FROM constructions ORDER BY universe, construction"),
-        integrity=[str(*row) for row in cursor.execute("PRAGMA integrity_check") if tuple(row) != ("ok",)],
+        integrity=integrity,
     )
 
 
