@@ -68,9 +68,9 @@ class Executor:
         """Run whatever of these partitions is due; None when somebody else holds one of them just now."""
         try:
             return self._transact([], partitions, self._limits.batch_due, wait=False)
-        except OperationalError:
-            return None
-        except Exception:
+        except Exception as error:
+            if isinstance(error, OperationalError) and self._database.statements.dialect.is_held(error):
+                return None
             log.warning("batch_failed", commands=0, exc_info=True)
         return self._one_by_one([], partitions)
 
@@ -96,7 +96,10 @@ class Executor:
             if not due.items or self._clock.monotonic() > deadline:
                 break
         for index, command in enumerate(commands):
-            total.absorb(self._alone(command, partitions), index)
+            alone = self._alone(command, partitions)
+            total.absorb(alone, index)
+            if alone.failed and not alone.answers:
+                break  # whoever asks for it again asks for those after it too: none may overtake it
         return total
 
     def _alone(self, command: Command | None, partitions: Sequence[int]) -> Outcome:
@@ -267,9 +270,8 @@ class Executor:
         return self._run_command(batch, command)
 
     def _unknown_kind(self, command: Command) -> bytes:
-        sentence = (
-            f"A process of kind {self._held[command.key]!r} is due here, which this server does not know."
-        )
+        kind = self._held[command.key]
+        sentence = f"A process of kind {kind!r} is due here, which this server does not know."
         return error_reply(command.id, command.name, Refused("unavailable", sentence))
 
     def _run_command(self, batch: Batch, command: Command) -> bytes:
@@ -290,9 +292,7 @@ class Executor:
             order = decode_args(kind.decoder, command.args)
             result = encode(kind.handler(tx, command.player, order))
             if len(result) > self._limits.result_bytes:
-                raise NotAllowed(
-                    f"the result has {len(result)} bytes; the limit is {self._limits.result_bytes}"
-                )
+                raise NotAllowed(f"the result has {len(result)} bytes, over {self._limits.result_bytes}")
         except (Rejected, Refused) as refusal:
             batch.undo(refusal)
             reply = self._refusal(command, refusal)

@@ -24,6 +24,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
 Rows = Sequence[msgspec.Struct | Mapping[str, Any]]
 
@@ -59,6 +60,10 @@ class Dialect(Protocol):
         """A list as one parameter, so that a statement is compiled once for every length."""
         ...
 
+    def is_held(self, error: DBAPIError) -> bool:
+        """Whether a row could not be locked at once, because somebody else holds it."""
+        ...
+
 
 class Sqlite:
     """SQLite: a list travels as a JSON array."""
@@ -91,6 +96,10 @@ class Sqlite:
     def array(self, values: Iterable[Any]) -> Any:
         """A JSON array as text."""
         return msgspec.json.encode(list(values)).decode()
+
+    def is_held(self, error: DBAPIError) -> bool:
+        """Never: SQLite has one writer."""
+        return False
 
 
 class Postgres:
@@ -132,6 +141,10 @@ class Postgres:
     def array(self, values: Iterable[Any]) -> Any:
         """An array."""
         return list(values)
+
+    def is_held(self, error: DBAPIError) -> bool:
+        """``lock_not_available``."""
+        return getattr(error.orig, "sqlstate", None) == "55P03"
 
 
 def _in_json(of: ColumnElement[Any]) -> Any:

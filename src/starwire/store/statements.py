@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, select
 
-from starwire.process import ProcessRow, State
+from starwire.process import ProcessRow
 from starwire.store import tables
 from starwire.store.dialect import Dialect
 
@@ -34,13 +34,18 @@ class Statements:
 
     def _partitions(self) -> None:
         c = tables.partition.c
-        self.take_partitions = (
-            select(c.id, c.clock, c.last_process, self.dialect.now())
+        chosen = (
+            select(c.id, c.clock, c.last_process)
             .where(self.dialect.is_any(c.id, "partitions"))
             .order_by(c.id)
-            .with_for_update()
         )
-        self.take_free_partitions = self.take_partitions.with_for_update(nowait=True)
+
+        def take(*, nowait: bool) -> Select[Any]:
+            # The clock is read outside, so after the lock: waiting for it may have taken long.
+            t = chosen.with_for_update(nowait=nowait).subquery()
+            return select(t.c.id, t.c.clock, t.c.last_process, self.dialect.now())
+
+        self.take_partitions, self.take_free_partitions = take(nowait=False), take(nowait=True)
         saved = self.dialect.insert_rows(tables.partition, ("id", "clock", "last_process"))
         self.save_partitions = saved.on_conflict_do_update(
             index_elements=["id"], set_={name: saved.excluded[name] for name in ("clock", "last_process")}
@@ -49,7 +54,7 @@ class Statements:
     def _processes(self) -> None:
         c = tables.process.c
         columns = [c[name] for name in ROW_FIELDS]
-        is_any, awake = self.dialect.is_any, c.state != State.PAUSED
+        is_any, awake = self.dialect.is_any, tables.awake
         in_partitions = is_any(c.partition, "partitions")
         not_held = ~is_any(c.key, "held")
 
