@@ -86,7 +86,7 @@ def _add_leader(facts: Grid, connection: Connection) -> None:
 def _add_facts(facts: Grid, connection: Connection, settings: Settings) -> None:
     now = time.time_ns() // 1000
     run_at = tables.process.c.run_at
-    due = connection.scalar(select(func.min(run_at)).where(tables.process.c.state != "paused"))
+    due = connection.scalar(select(func.min(run_at)).where(tables.awake))
     accounts, registered = connection.execute(
         select(func.count(), func.count(tables.account.c.login)).select_from(tables.account)
     ).one()

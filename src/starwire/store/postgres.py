@@ -18,6 +18,10 @@ from starwire.store.database import Database
 from starwire.store.dialect import Postgres
 
 CONNECT_SECONDS = 5
+PLANS = " -c enable_seqscan=off"
+"""A transaction that writes reads by an index, or holds everybody up. Where PostgreSQL knows nothing of a
+table yet, or no longer what is true, it would read all processes to find those that are due: with 60,000 of
+them, 10.7 ms for each batch instead of 0.02."""
 
 
 def open_postgres(url: str, limits: Limits, *, writers: int = 1) -> Database:
@@ -36,14 +40,13 @@ def open_postgres(url: str, limits: Limits, *, writers: int = 1) -> Database:
         "keepalives_interval": 5,
         "keepalives_count": 3,
         "tcp_user_timeout": 20_000,
-        "options": session,
         "application_name": "starwire",
     }
 
-    def engine(size: int, level: str) -> Engine:
+    def engine(size: int, level: str, options: str) -> Engine:
         return create_engine(
             address,
-            connect_args=arguments,
+            connect_args={**arguments, "options": f"{session}{options}"},
             pool_size=size,
             max_overflow=2,
             pool_pre_ping=False,
@@ -51,8 +54,8 @@ def open_postgres(url: str, limits: Limits, *, writers: int = 1) -> Database:
             isolation_level=level,
         )
 
-    write = engine(writers, "READ COMMITTED")
-    read = engine(limits.view_threads, "REPEATABLE READ")
+    write = engine(writers, "READ COMMITTED", PLANS)
+    read = engine(limits.view_threads, "REPEATABLE READ", "")
 
     @event.listens_for(read, "begin")
     def _read_only(connection: Any) -> None:

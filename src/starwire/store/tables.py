@@ -18,6 +18,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    literal_column,
     text,
 )
 
@@ -87,6 +88,10 @@ process = Table(
     Index("ix_starwire_process_stream", "stream"),
     comment="live processes",
 )
+awake = process.c.state != literal_column("'paused'")
+"""The condition of the index on what is due, as a query must repeat it to use that index: as a literal. Once
+PostgreSQL plans a statement for any parameters, it cannot know that a parameter would fit."""
+
 Index(
     "ix_starwire_process_due",
     process.c.run_at,

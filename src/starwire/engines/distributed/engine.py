@@ -268,7 +268,7 @@ class DistributedEngine(Reading):
         now: int = connection.scalar(select(self._database.statements.dialect.now())) or 0
         oldest = connection.scalar(
             select(tables.process.c.run_at)
-            .where(tables.process.c.state != "paused", tables.process.c.run_at <= bindparam("now"))
+            .where(tables.awake, tables.process.c.run_at <= bindparam("now"))
             .order_by(tables.process.c.run_at)
             .limit(1),
             {"now": now},

@@ -97,7 +97,7 @@ class LeadingScheduler:
     def _look(self, connection: Connection) -> tuple[int, list[int], list[tuple[int, int]]]:
         """The time, the partitions in which something is overdue, and (partition, time) of what is coming."""
         now: int = connection.scalar(select(self._database.statements.dialect.now())) or 0
-        c, awake = tables.process.c, tables.process.c.state != "paused"
+        c, awake = tables.process.c, tables.awake
         lost = now - int(self._limits.sweep_seconds * 1e6)
         overdue = connection.scalars(
             select(c.partition).where(awake, c.run_at < bindparam("lost")).distinct(), {"lost": lost}

@@ -58,7 +58,8 @@ class Amqp(AMQP):  # type: ignore[misc]
 def make_celery(broker: str, limits: Limits) -> Celery:
     """The Celery application, for gateways, workers and schedulers alike.
 
-    The visibility time-out is far beyond any ETA that is ever sent, so that Redis redelivers nothing.
+    What a worker holds until its ETA stays in its memory (no ``ack_emulation``): nothing is ever redelivered,
+    an orderly stop puts it back, and what a crash loses is swept.
     """
     celery = Celery("starwire", broker=for_celery(require_broker(broker)), backend=None, amqp=Amqp)
     celery.conf.update(
@@ -66,6 +67,7 @@ def make_celery(broker: str, limits: Limits) -> Celery:
         task_ignore_result=True,
         task_acks_late=False,
         worker_prefetch_multiplier=1,
+        worker_consumer="starwire.engines.distributed.consuming:Consumer",
         worker_send_task_events=True,
         task_send_sent_event=True,
         worker_hijack_root_logger=False,
@@ -74,7 +76,7 @@ def make_celery(broker: str, limits: Limits) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
-            "visibility_timeout": 86_400,
+            "ack_emulation": False,
             "socket_timeout": 10,
             "socket_connect_timeout": limits.publish_seconds,
             **connection_options(broker),
