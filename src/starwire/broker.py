@@ -34,6 +34,10 @@ class Broker(Protocol):
         """Wait until what was asked for by ``subscribe`` is heard, or will not be."""
         ...
 
+    def on_reconnect(self, function: Callable[[], None]) -> None:
+        """Call a function when messages may have been lost; a broker that loses none never does."""
+        ...
+
     def unsubscribe(self, stream: str) -> None:
         """Hear it no longer."""
         ...

@@ -196,6 +196,7 @@ class Server:
         self._every(self.limits.prune_seconds, self._prune)
         if self.engine.broker.lossy:
             self._every(self.limits.heads_seconds, self.hub.compare_heads)
+            self.engine.broker.on_reconnect(self.hub.compare_heads_soon)
         try:
             yield
         finally:

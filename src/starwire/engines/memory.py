@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starwire.batch import Event
 from starwire.broker import Deliver
@@ -27,6 +27,9 @@ class MemoryBroker:
 
     async def ready(self, streams: Sequence[str]) -> None:
         """It is heard at once."""
+
+    def on_reconnect(self, function: Callable[[], None]) -> None:
+        """Nothing is ever lost."""
 
     def unsubscribe(self, stream: str) -> None:
         """Hear it no longer."""

@@ -123,6 +123,10 @@ class Hub:
         """Find in the table what a lossy broker did not bring."""
         await self._feeds.compare_heads()
 
+    def compare_heads_soon(self) -> None:
+        """As ``compare_heads``; nobody waits for it."""
+        self._tasks.spawn(self._feeds.compare_heads())
+
     async def drain(self, reason: str, seconds: float) -> None:
         """Say goodbye to everyone, in batches, each with a time of its own to come back.
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 
+import msgspec
 import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
@@ -31,7 +32,7 @@ class RedisBroker:
 
     def __init__(self, url: str, gateway: str, on_replies: Callable[[messages.Replies], None]) -> None:
         self._redis = redis.asyncio.Redis.from_url(
-            url, socket_connect_timeout=2, health_check_interval=5, **connection_options(url)
+            url, socket_connect_timeout=2, health_check_interval=5, protocol=2, **connection_options(url)
         )
         self._replies = messages.REPLIES + gateway
         self._on_replies = on_replies
@@ -41,6 +42,8 @@ class RedisBroker:
         self._changed = asyncio.Event()
         self._settled = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
+        self._connections = 0
+        self._recovering = False
         self._reconnected: list[Callable[[], None]] = []
 
     def attach(self, deliver: Deliver) -> None:
@@ -48,7 +51,7 @@ class RedisBroker:
         self._deliver.append(deliver)
 
     def on_reconnect(self, function: Callable[[], None]) -> None:
-        """Call a function whenever the connection was lost and made again."""
+        """Call a function when messages may have been lost, and everything wanted is heard again."""
         self._reconnected.append(function)
 
     def subscribe(self, stream: str) -> None:
@@ -85,20 +88,13 @@ class RedisBroker:
         await self._redis.aclose()
 
     async def _run(self) -> None:
-        first = True
         while True:
             pubsub = self._redis.pubsub()
             try:
                 await pubsub.subscribe(self._replies)
-                self._held.clear()
                 self._changed.set()
-                if not first:
-                    log.info("broker_reconnected")
-                    for function in self._reconnected:
-                        function()
-                first = False
                 await self._serve(pubsub)
-            except (RedisError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, this gateway must hear again
                 log.warning("broker_lost", error=str(error))
                 self._held.clear()
                 await asyncio.sleep(RECONNECT_SECONDS)
@@ -139,13 +135,36 @@ class RedisBroker:
         name = channel.decode() if isinstance(channel, bytes) else str(channel)
         stream = name.removeprefix(messages.STREAM)
         if kind == "message" and isinstance(data, bytes):
-            if name == self._replies:
-                self._on_replies(messages.decode_replies(data))
-            elif stream in self._wanted:
-                events: list[Event] = [messages.decode_event(data)]
-                for deliver in self._deliver:
-                    deliver(events)
+            try:
+                self._hand_over(name, stream, data)
+            except msgspec.DecodeError as error:  # of another version, or somebody else's
+                log.warning("message_not_understood", channel=name, error=str(error))
         elif kind in ("subscribe", "unsubscribe"):
-            async with self._settled:
-                (self._held.add if kind == "subscribe" else self._held.discard)(stream)
-                self._settled.notify_all()
+            await self._settle(name, stream, subscribed=kind == "subscribe")
+
+    def _hand_over(self, name: str, stream: str, data: bytes) -> None:
+        if name == self._replies:
+            self._on_replies(messages.decode_replies(data))
+        elif stream in self._wanted:
+            events: list[Event] = [messages.decode_event(data)]
+            for deliver in self._deliver:
+                deliver(events)
+
+    async def _settle(self, name: str, stream: str, *, subscribed: bool) -> None:
+        """A subscription stands, or has ended.
+
+        The client library reconnects by itself and subscribes again. That the first of all channels is
+        confirmed once more is what shows it: then only what is confirmed after it is heard.
+        """
+        async with self._settled:
+            if name == self._replies and subscribed:
+                self._held.clear()
+                self._recovering = self._connections > 0
+                self._connections += 1
+            (self._held.add if subscribed else self._held.discard)(stream)
+            self._settled.notify_all()
+        if self._recovering and self._held.issuperset(self._wanted):
+            self._recovering = False
+            log.info("broker_reconnected")
+            for function in self._reconnected:
+                function()
