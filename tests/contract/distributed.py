@@ -178,7 +178,8 @@ class Distributed(Gateway):
             "STARWIRE_BROKER": self._site.valkey.url,
         }
         self._limits = Limits(**limits)
-        await asyncio.to_thread(self._site.employ, told)
+        employed = asyncio.get_running_loop().create_task(asyncio.to_thread(self._site.employ, told))
+        await asyncio.sleep(0)  # it begins before the gateway is made, which takes this thread for a while
         await self._serve(
             app,
             Settings(
@@ -190,6 +191,7 @@ class Distributed(Gateway):
                 limits=self._limits,
             ),
         )
+        await employed
         if await self.engine.read(self._is_due):
             await asyncio.to_thread(self._begin_term)
 

@@ -249,6 +249,8 @@ class Gateway:
 
     async def _serve(self, app: starwire.App, settings: Settings) -> None:
         self.server = Server(app, settings, clock=self.clock)
+        self._stopping = asyncio.Event()
+        self.server.uvicorn.main_loop = self._until_stopped  # type: ignore[method-assign]
         self._task = asyncio.get_running_loop().create_task(self.server.serve())
         async with asyncio.timeout(PATIENCE):
             while not self.server.uvicorn.started:
@@ -256,11 +258,17 @@ class Gateway:
                 if self._task.done():
                     self._task.result()
 
+    async def _until_stopped(self) -> None:
+        """In place of uvicorn's loop, which looks only ten times a second whether it is to stop."""
+        await self.server.uvicorn.on_tick(0)
+        await self._stopping.wait()
+
     async def stop(self) -> None:
         """Stop in order."""
         if self._task is not None:
             task, self._task = self._task, None
             self.server.stop()
+            self._stopping.set()
             await task
 
     async def close(self) -> None:
