@@ -46,7 +46,7 @@ class Ripe(starwire.Event, frozen=True):
 
 
 app.event(Ripe)
-_plot = insert(plots)
+_plot = insert(plots).inline()  # nobody asks for the id that it gets, so PostgreSQL need not return it
 
 
 @app.command

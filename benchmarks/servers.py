@@ -72,7 +72,9 @@ class Machine:
     def embedded(self) -> Subject:
         """One OS process, SQLite."""
         subject = Subject("embedded", free_port())
-        pid = self._starwire(subject, "serve", {"STARWIRE_DATA": str(self._folder / "embedded")})
+        settings = {"STARWIRE_DATA": str(self._folder / "embedded")}
+        self._make_tables(settings)
+        pid = self._starwire(subject, "serve", settings)
         subject.pids = {"server": [pid]}
         self._until_it_answers(subject, "/healthz")
         return subject
@@ -85,8 +87,8 @@ class Machine:
             "STARWIRE_DATABASE": self._database("benchmark"),
             "STARWIRE_BROKER": self._broker,
         }
+        self._make_tables(settings)
         gateway = self._starwire(subject, "serve", settings)
-        self._until_it_answers(subject, "/healthz")  # it has brought the schema up
         executing = [self._starwire(subject, "worker", settings) for _ in range(workers)]
         scheduling = self._starwire(subject, "scheduler", settings)
         subject.pids = {"gateway": [gateway], "workers": executing, "scheduler": [scheduling]}
@@ -129,10 +131,17 @@ class Machine:
         services: dict[str, Service | None] = {"postgres": self._postgres, "valkey": self._valkey}
         return {name: [each.pid] for name, each in services.items() if each is not None and each.pid}
 
+    def _make_tables(self, settings: dict[str, str]) -> None:
+        """``--dev`` does so, and would also have the gateway keep the journey of each command."""
+        command = [*STARWIRE, "migrate", "--app", APP]
+        told = environment({**settings, "STARWIRE_DEV": "1"})
+        done = subprocess.run(command, cwd=REPOSITORY, env=told, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"no tables: {done.stdout}{done.stderr}")
+
     def _starwire(self, subject: Subject, role: str, settings: dict[str, str]) -> int:
         ours = {
             "STARWIRE_PORT": str(subject.port),
-            "STARWIRE_DEV": "1",
             "STARWIRE_LOG_LEVEL": "warning",
         }
         number = len(list(self._folder.glob(f"{subject.name}-{role}-*.log")))

@@ -69,6 +69,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         0.05  # due times are rounded up to it: one delayed task for each partition and bucket
     )
     tasks_in_flight: int = 2  # command tasks of one gateway; about the number of workers
+    gather_seconds: float = 0.005  # at most: a task waits so long for those whom the last one has answered
     command_seconds: float = 10.0  # then an unanswered command is dropped wherever it waits
     transaction_seconds: float = 5.0  # of the database's statement time-out; nothing executes for longer
     unanswered_seconds: float = 1.0  # then a gateway looks for the replies of a batch, and publishes it again
