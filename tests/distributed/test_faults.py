@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from random import Random
 
 import psycopg
@@ -130,10 +131,7 @@ async def test_without_a_broker_a_command_is_unavailable_once_it_cannot_happen_a
 ) -> None:
     tokens = await guest(hasty.urls[0])
     trees = f"SELECT count(*) FROM starwire_process WHERE owner = '{tokens['player']}'"
-    url = hasty.urls[0].replace("http", "ws", 1) + "/ws"
-    async with connect(url, subprotocols=[Subprotocol("starwire.v1")]) as socket:
-        ann = Client(socket, "ann")
-        ann.read()
+    async with at_gateway(hasty) as ann:
         await ann.command("hello", token=tokens["access_token"])
         await ann.command("plant", id="before", seconds=3600)
         with psycopg.connect(hasty.database, autocommit=True) as look:
@@ -162,7 +160,38 @@ async def test_without_a_broker_a_command_is_unavailable_once_it_cannot_happen_a
             result = reply["result"]
             assert await ann.command("plant", id="k1", seconds=3600) == result
             assert one(look, trees) == 2
-        ann.vanish()
+
+
+async def test_without_a_database_views_and_hellos_are_unavailable_and_may_be_tried_again(
+    hasty: Cluster, services: Postgres
+) -> None:
+    tokens = await guest(hasty.urls[0])
+    async with at_gateway(hasty) as ann, at_gateway(hasty) as late:
+        await ann.command("hello", token=tokens["access_token"])
+        services.kill()
+        try:
+            error = await ann.refused("look")
+            assert (error["code"], error["retry"]) == ("unavailable", True)
+            assert (await ann.refused("processes"))["code"] == "unavailable"
+            assert (await late.refused("hello", token=tokens["access_token"]))["code"] == "unavailable"
+            assert (await late.told_to_leave())[0] == 1011
+            await ann.command("ping")
+        finally:
+            services.start()
+        assert await ann.command("look") == 0
+        async with at_gateway(hasty) as again:
+            await again.command("hello", token=tokens["access_token"])
+
+
+@asynccontextmanager
+async def at_gateway(cluster: Cluster) -> AsyncIterator[Client]:
+    """A socket that has not said hello, and keeps every frame."""
+    url = cluster.urls[0].replace("http", "ws", 1) + "/ws"
+    async with connect(url, subprotocols=[Subprotocol("starwire.v1")]) as socket:
+        client = Client(socket, "ann")
+        client.read()
+        yield client
+        client.vanish()
 
 
 def one(connection: psycopg.Connection[tuple[int]], query: str) -> int:

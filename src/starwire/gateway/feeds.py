@@ -101,8 +101,12 @@ class Feeds:
             self._retain(name).held += 1
         later: dict[str, Position] = {}
         if new:
-            await self._engine.broker.ready(new)
-            later = await self._engine.positions(new)
+            try:
+                await self._engine.broker.ready(new)
+                later = await self._engine.positions(new)
+            except BaseException:
+                self.release(positions)
+                raise
         for name, position in (positions | later).items():
             self._advance(self._feeds[name], position.head)
         return positions

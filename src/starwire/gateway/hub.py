@@ -166,7 +166,14 @@ class Hub:
         identity = await self._identify(session, action.id, "hello", action.hello.token)
         if identity is None:
             return
-        streams = await self._feeds.hear(identity.sub)
+        try:
+            streams = await self._feeds.hear(identity.sub)
+        except Exception as error:  # noqa: BLE001 - whatever keeps streams from being read, it may pass
+            log.warning("streams_not_read", sub=identity.sub, error=str(error).splitlines()[0])
+            refusal = Refused("unavailable", "The streams could not be read.")
+            session.send(error_reply(action.id, "hello", refusal))
+            session.close(1011, "the streams could not be read")
+            return
         if self._by_player.get(identity.sub, 0) >= self.limits.connections_per_player:
             session.close(4429, "too many connections of this player")
         if session not in self.sessions or session.connection.phase is not Phase.GREETING:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 Rows = Sequence[msgspec.Struct | Mapping[str, Any]]
 
@@ -64,6 +64,10 @@ class Dialect(Protocol):
         """Whether a row could not be locked at once, because somebody else holds it."""
         ...
 
+    def is_away(self, error: DBAPIError) -> bool:
+        """Whether the server cannot be reached, or is starting or stopping: no fault of the statement."""
+        ...
+
 
 class Sqlite:
     """SQLite: a list travels as a JSON array."""
@@ -99,6 +103,10 @@ class Sqlite:
 
     def is_held(self, error: DBAPIError) -> bool:
         """Never: SQLite has one writer."""
+        return False
+
+    def is_away(self, error: DBAPIError) -> bool:
+        """Never: SQLite is in this OS process."""
         return False
 
 
@@ -145,6 +153,13 @@ class Postgres:
     def is_held(self, error: DBAPIError) -> bool:
         """``lock_not_available``."""
         return getattr(error.orig, "sqlstate", None) == "55P03"
+
+    def is_away(self, error: DBAPIError) -> bool:
+        """No connection, a broken one, a shutdown, a recovery, or no connection left for us."""
+        state = getattr(error.orig, "sqlstate", None)
+        if state is None:
+            return isinstance(error, OperationalError)
+        return bool(state.startswith(("08", "57P")) or state == "53300")
 
 
 def _in_json(of: ColumnElement[Any]) -> Any:

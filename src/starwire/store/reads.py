@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DBAPIError
 
 from starwire.app import Registry, ViewKind
 from starwire.clock import Clock, isoformat
@@ -101,7 +102,10 @@ class Reads:
             return self.processes(identity, id) if kind is None else self.view(kind, identity, id, args)
         except (Refused, Rejected) as refusal:
             return error_reply(id, name, refusal)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, DBAPIError) and self._database.statements.dialect.is_away(error):
+                log.warning("database_is_away", view=name, error=str(error).splitlines()[0])
+                return error_reply(id, name, Refused("unavailable", "The database is away for a moment."))
             log.exception("view_failed", view=name, player=identity.sub)
             return error_reply(id, name, Refused("internal", "The view failed on the server."))
 
