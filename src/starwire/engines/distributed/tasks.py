@@ -39,6 +39,8 @@ from starwire.store.postgres import open_postgres
 log = structlog.get_logger("starwire.worker")
 
 REMEMBERED_BUCKETS = 4096
+PUBLISH = "for i = 1, #ARGV, 2 do redis.call('PUBLISH', ARGV[i], ARGV[i + 1]) end"
+"""Channel, message, channel, message…; a pipeline costs the worker three times the CPU for each."""
 
 
 class Connection(kombu.Connection):  # type: ignore[misc,name-defined]
@@ -114,6 +116,7 @@ class Worker:
             socket_timeout=settings.limits.publish_seconds,
             **connection_options(settings.broker),
         )
+        self._publish = self.pubsub.register_script(PUBLISH)
         name = os.environ.get("STARWIRE_NAME", f"worker-{os.getpid()}")
         self.herald = Herald(settings.broker, "worker", name)
         self._term = 0
@@ -145,17 +148,17 @@ class Worker:
         self.send_due(outcome, partitions)
 
     def announce(self, outcome: Outcome, replies: messages.Replies | None, gateway: str) -> None:
-        """Tell the gateways what was committed: one round trip, whatever there is."""
+        """Tell the gateways what was committed: one command, so that it also arrives together."""
         telemetry.batch(0 if replies is None else len(replies.answers), outcome.items)
         if not outcome.events and replies is None:
             return
-        pipeline = self.pubsub.pipeline(transaction=False)
+        told: list[str | bytes] = []
         if replies is not None:
-            pipeline.publish(messages.REPLIES + gateway, messages.encode(replies))
+            told += (messages.REPLIES + gateway, messages.encode(replies))
         for event in outcome.events:
-            pipeline.publish(messages.STREAM + event.stream, messages.encode(event))
+            told += (messages.STREAM + event.stream, messages.encode(event))
         try:
-            pipeline.execute()
+            self._publish(args=told)
         except redis.RedisError as error:
             log.warning("announce_failed", error=str(error), events=len(outcome.events))
 
