@@ -14,12 +14,14 @@ from starwire import system
 from starwire.batch import Event
 from starwire.clock import ManualClock
 from starwire.engines.embedded import EmbeddedEngine, open_embedded
+from starwire.errors import Unauthenticated
 from starwire.gateway.accounts import Accounts
 from starwire.gateway.auth import Authenticator
 from starwire.gateway.http import build_http
 from starwire.gateway.passwords import Passwords
 from starwire.gateway.sessions import RefreshTokens
 from starwire.gateway.tokens import Tokens
+from starwire.identity import Identity
 from starwire.limits import Limits
 from starwire.store import tables
 from starwire.store.database import open_sqlite
@@ -35,7 +37,7 @@ class Doors:
 
     http: Starlette
     accounts: Accounts
-    authenticate: Authenticator
+    authenticator: Authenticator
     engine: EmbeddedEngine
     tokens: Tokens
     clock: ManualClock
@@ -43,6 +45,13 @@ class Doors:
 
     async def post(self, path: str, json: Any = None, **options: Any) -> Answer:
         return await request(self.http, "POST", path, json={} if json is None else json, **options)
+
+    async def authenticate(self, token: str) -> Identity:
+        """As hello does: the token, then its session."""
+        identity = await self.authenticator(token)
+        if not await self.authenticator.is_live(identity):
+            raise Unauthenticated("The session was signed out.", revoked=True)
+        return identity
 
     def later(self, seconds: float) -> None:
         self.clock.set(self.clock.now() + int(seconds * 1_000_000))

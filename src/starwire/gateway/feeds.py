@@ -5,14 +5,15 @@ its sessions. A live event goes to the sessions whose cursor stands right before
 and catch up from the recent events or, several at once, from the table.
 
 Guaranteed here: no gap, no repeat, no part of a history (5); a slow session delays nobody (6); grants and
-revocations act when their events are read (10). The table is the truth; what the broker says is a hint.
+revocations act when their events are read, and are read from their tables where those events are gone (10).
+The table is the truth; what the broker says is a hint.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -22,8 +23,10 @@ import structlog
 from starwire import telemetry
 from starwire.batch import Event
 from starwire.engine import Engine
+from starwire.errors import Unauthenticated
 from starwire.gateway.connection import Phase
 from starwire.gateway.session import Session
+from starwire.identity import Identity
 from starwire.limits import Limits
 from starwire.protocol import Resync, encode
 from starwire.store.reads import StoredEvent
@@ -33,7 +36,9 @@ log = structlog.get_logger("starwire.gateway")
 
 CONTROL = frozenset({"subscribed", "unsubscribed", "session_revoked"})
 HEADS_AT_ONCE = 1000
+REVOKED = "the session was revoked"
 Listener = Callable[[Event], None]
+IsLive = Callable[[Identity], Awaitable[bool]]
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
@@ -75,38 +80,52 @@ class Feeds:
     """The streams that somebody hears at this gateway."""
 
     def __init__(
-        self, engine: Engine, limits: Limits, *, wrap: Callable[[bytes], bytes], spawn: Spawn
+        self,
+        engine: Engine,
+        limits: Limits,
+        *,
+        is_live: IsLive,
+        wrap: Callable[[bytes], bytes],
+        spawn: Spawn,
     ) -> None:
         self._engine = engine
         self._limits = limits
+        self._is_live = is_live
         self._wrap = wrap
         self._spawn = spawn
         self._feeds: dict[str, Feed] = {}
         self._behind: dict[tuple[str, int], set[Session]] = {}
         self._reader: asyncio.Task[None] | None = None
+        self._starting_over: set[Session] = set()
         engine.broker.attach(self.deliver)
 
     # Streams come and go
 
-    async def hear(self, player: str) -> dict[str, Position]:
+    async def hear(self, identity: Identity) -> dict[str, Position]:
         """Retain the streams of a player and tell where each stood; each must be joined or released.
 
         Subscribe first, then read: what is published in between is heard. What is told are the positions of
         the one snapshot that also said which streams there are, so that a grant or a revocation committed
-        since then lies ahead of the session, and is obeyed.
+        since then lies ahead of the session, and is obeyed. One committed before is not, so the login is
+        asked about after that snapshot: it ends first, and is announced then.
+
+        Raises:
+            Unauthenticated: the login is over.
         """
-        positions = await self._engine.streams_of(player)
+        positions = await self._engine.streams_of(identity.sub)
         new = [name for name in positions if name not in self._feeds]
         for name in positions:
             self._retain(name).held += 1
         later: dict[str, Position] = {}
-        if new:
-            try:
+        try:
+            if not await self._is_live(identity):
+                raise Unauthenticated("The session was signed out.", revoked=True)
+            if new:
                 await self._engine.broker.ready(new)
                 later = await self._engine.positions(new)
-            except BaseException:
-                self.release(positions)
-                raise
+        except BaseException:
+            self.release(positions)
+            raise
         for name, position in (positions | later).items():
             self._advance(self._feeds[name], position.head)
         return positions
@@ -114,7 +133,11 @@ class Feeds:
     def join(self, session: Session, stream: str, offset: int) -> None:
         """The session hears a stream that ``hear`` has retained, from after ``offset``."""
         self._add(session, stream, offset)
-        self._feeds[stream].held -= 1
+        feed = self._feeds[stream]
+        feed.held -= 1
+        for entry in feed.recent:
+            if entry.control is not None and entry.control[0] == "session_revoked":
+                self._obey(session, entry)  # at once, though there may be much to read before it
 
     def release(self, streams: Iterable[str]) -> None:
         """Streams that ``hear`` has retained are not joined after all."""
@@ -131,6 +154,8 @@ class Feeds:
         for session in feed.sessions:
             if session.writable and session.cursors[feed.name] < head:
                 self._need(session, feed)
+            elif not session.writable and feed.name == _own(session):
+                self._spawn(self.confirm(session))  # the difference may revoke it, and it is slow to read
 
     def _add(self, session: Session, stream: str, offset: int) -> None:
         session.cursors[stream] = offset
@@ -207,7 +232,7 @@ class Feeds:
         data = _control.decode(frame).data
         if event == "session_revoked":
             if session.identity is not None and session.identity.session == data.session:
-                session.close(4403, "the session was revoked")
+                session.close(4403, REVOKED)
         elif event == "unsubscribed":
             self._leave_feed(session, data.stream)
         elif data.stream not in session.cursors:
@@ -241,7 +266,7 @@ class Feeds:
         while feed.head < head:
             [page] = await self._engine.history([(feed.name, feed.head, self._limits.catch_up_events)])
             if not page:
-                feed.head = head
+                self._advance(feed, head)
                 return
             self.deliver([Event(e.stream, e.offset, e.event, e.frame) for e in page])
 
@@ -305,9 +330,51 @@ class Feeds:
             if feed is None or session.cursors.get(stream) != after:
                 continue
             if not entries or entries[0].offset != after + 1:
+                if stream == _own(session):
+                    self._spawn(self._start_over(session))
+                    continue
                 session.cursors[stream] = feed.head
                 session.send(encode(Resync(stream, feed.head)))
                 continue
             self._give(session, stream, entries)
             if stream in session.cursors and session.writable and session.cursors[stream] < feed.head:
                 self._need(session, feed)
+
+    async def _start_over(self, session: Session) -> None:
+        """A player's own history is gone, and grants and revocations with it: read what holds now."""
+        identity, own = session.identity, _own(session)
+        if identity is None or session in self._starting_over:
+            return
+        self._starting_over.add(session)
+        try:
+            streams = await self.hear(identity)
+        except Unauthenticated:
+            session.close(4403, REVOKED)
+            return
+        except Exception as error:  # noqa: BLE001 - whatever keeps streams from being read, it may pass
+            log.warning("streams_not_read", sub=identity.sub, error=str(error).splitlines()[0])
+            session.close(1011, "the streams could not be read")
+            return
+        finally:
+            self._starting_over.discard(session)
+        if own not in session.cursors:  # it has left
+            self.release(streams)
+            return
+        for stream in [stream for stream in session.cursors if stream not in streams]:
+            self._leave_feed(session, stream)
+        for stream, position in streams.items():
+            if stream != own and stream in session.cursors:
+                self._feeds[stream].held -= 1
+                continue
+            session.send(encode(Resync(stream, position.head)))
+            self.join(session, stream, position.head)
+        self.catch_up(session)
+
+    async def confirm(self, session: Session) -> None:
+        """Close a session whose login is over."""
+        if session.identity is not None and not await self._is_live(session.identity):
+            session.close(4403, REVOKED)
+
+
+def _own(session: Session) -> str:
+    return f"player:{session.player}"

@@ -17,6 +17,7 @@ from starwire.app import Authenticate, Registry
 from starwire.clock import Clock, isoformat
 from starwire.engine import Engine
 from starwire.errors import Refused, Unauthenticated
+from starwire.gateway.auth import KnowsSessions
 from starwire.gateway.connection import Greet, Phase, Renew
 from starwire.gateway.feeds import Feeds, Listener
 from starwire.gateway.journeys import Journeys
@@ -67,7 +68,7 @@ class Hub:
         self._by_address: dict[str, int] = {}
         self._greeted = 0
         self._tasks = Tasks()
-        self._feeds = Feeds(engine, limits, wrap=wrap, spawn=self._tasks.spawn)
+        self._feeds = Feeds(engine, limits, is_live=self._is_live, wrap=wrap, spawn=self._tasks.spawn)
         self._late = 0.0
 
     # Connections come and go
@@ -167,7 +168,10 @@ class Hub:
         if identity is None:
             return
         try:
-            streams = await self._feeds.hear(identity.sub)
+            streams = await self._feeds.hear(identity)
+        except Unauthenticated as error:
+            self._refuse(session, action.id, "hello", error)
+            return
         except Exception as error:  # noqa: BLE001 - whatever keeps streams from being read, it may pass
             log.warning("streams_not_read", sub=identity.sub, error=str(error).splitlines()[0])
             refusal = Refused("unavailable", "The streams could not be read.")
@@ -207,10 +211,12 @@ class Hub:
             refusal = Refused("unauthorized", "The token is another player's.")
             session.send(error_reply(action.id, "refresh", refusal))
             return
-        session.identity = identity
+        before, session.identity = session.identity, identity
         session.vitals.warned = False
         expires = None if identity.expires_at is None else isoformat(identity.expires_at)
         session.send(ok_reply(action.id, "refresh", encode({"expires_at": expires})))
+        if identity.session != before.session:
+            await self._feeds.confirm(session)  # revoked a moment ago, it was not yet this connection's
 
     async def _identify(
         self, session: Session, id: str | None, command: str, token: str, *, close: bool = True
@@ -218,11 +224,10 @@ class Hub:
         """The token's player; None when it was refused and the client has been told."""
         try:
             identity = await self._authenticate(token)
+            if session.identity is not None and not await self._is_live(identity):
+                raise Unauthenticated("The session was signed out.", revoked=True)
         except Unauthenticated as error:
-            session.send(error_reply(id, command, Refused("unauthorized", error.message)))
-            log.warning("refused", address=session.address, reason=error.message)
-            if close:
-                session.close(4403 if error.revoked else 4401, error.message)
+            self._refuse(session, id, command, error, close=close)
             return None
         except Exception:
             log.exception("authentication_failed", address=session.address)
@@ -234,6 +239,19 @@ class Hub:
             session.close(4403, f"the player's name exceeds {self.limits.player_bytes} bytes")
             return None
         return identity
+
+    def _refuse(
+        self, session: Session, id: str | None, command: str, error: Unauthenticated, *, close: bool = True
+    ) -> None:
+        session.send(error_reply(id, command, Refused("unauthorized", error.message)))
+        log.warning("refused", address=session.address, reason=error.message)
+        if close:
+            session.close(4403 if error.revoked else 4401, error.message)
+
+    async def _is_live(self, identity: Identity) -> bool:
+        """Whether the login still exists, where somebody knows."""
+        asked: object = self._authenticate
+        return not isinstance(asked, KnowsSessions) or await asked.is_live(identity)
 
     def _welcome(self, identity: Identity, streams: dict[str, Position], starts: dict[str, Start]) -> Welcome:
         limits = self.limits
