@@ -83,6 +83,8 @@ def parse(data: bytes | str, *, id_bytes: int = 64) -> ClientFrame:
             raise BadFrame("invalid_args", "id: not valid Unicode.") from None
         if size > id_bytes:
             raise BadFrame("invalid_args", f"id: at most {id_bytes} bytes; this one has {size}.")
+        if "\0" in frame_id:  # no text of PostgreSQL's can hold it
+            raise BadFrame("invalid_args", "id: no NUL characters.")
     command = loose.command
     if not isinstance(command, str) or not command:
         raise BadFrame("missing_command", "A frame names its command as a string.", id=frame_id)
@@ -192,6 +194,8 @@ def decode_args(decoder: msgspec.json.Decoder[T], args: bytes) -> T:
     Raises:
         Refused: ``invalid_args``; the message names the field and says what would be right.
     """
+    if b"\\u0000" in args and _NUL.search(args):
+        raise Refused("invalid_args", "args: no NUL characters.")
     try:
         return decoder.decode(args)
     except msgspec.ValidationError as error:
@@ -200,6 +204,8 @@ def decode_args(decoder: msgspec.json.Decoder[T], args: bytes) -> T:
         raise Refused("invalid_args", f"args: {error}") from None
 
 
+# JSON can only say it so; no text of PostgreSQL's can hold it.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _AT = re.compile(r"^(?P<what>.*) - at `\$(?P<path>.*)`$", re.DOTALL)
 _FIELD = re.compile(r"field `(?P<field>[^`]+)`$")
 

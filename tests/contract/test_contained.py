@@ -43,6 +43,17 @@ async def test_what_cannot_be_written_is_the_fault_of_its_own_command(engine: En
     assert [row.text for row in engine.rows(garden.notes) if row.bed == "b"] == HEALTHY
 
 
+async def test_what_a_database_may_not_hold_is_refused_at_the_door(engine: Engine) -> None:
+    await engine.start()
+    ann, bob = await engine.connect("ann"), await engine.connect("bob")
+    await ann.order("note", id="n\0", text="a")
+    assert (await ann.reply(None))["error"]["code"] == "invalid_args"
+    for text in ("\0", "a\\\0"):
+        assert (await ann.refused("note", text=text))["code"] == "invalid_args"
+    await bob.command("note", text="b\\u0000")
+    assert [text for text, _ in await bob.command("journal")] == ["b\\u0000"]
+
+
 async def test_a_process_that_cannot_be_written_holds_up_nobody(engine: Engine) -> None:
     await engine.start()
     ann = await engine.connect("ann")

@@ -13,6 +13,8 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+from tests.support.machine import REPOSITORY
+
 STARWIRE = Path(sys.executable).with_name("starwire")
 PATIENCE_SECONDS = 30.0
 GLANCE_SECONDS = 0.01
@@ -33,24 +35,33 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 class ServerProcess:
-    """`starwire play` on a port and a data folder that it keeps over restarts.
+    """`starwire play`, or `serve` with an app, on a port and a data folder that it keeps over restarts.
 
     Its output goes to `log`, all lives in one file.
     """
 
-    def __init__(self, folder: Path, *, program: Path = STARWIRE, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, *, program: Path = STARWIRE, app: str | None = None, **settings: str
+    ) -> None:
         self.port = free_port()
         self.data = folder / "data"
         self.log = folder / "server.log"
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
         self._program = program
+        self._command = ["play"] if app is None else ["serve", "--dev", "--app", app]
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def database(self) -> Path:
         return self.data / "starwire.db"
+
+    @property
+    def pid(self) -> int:
+        """Of the OS process that runs now."""
+        assert self._process is not None, "it is not running"
+        return self._process.pid
 
     def environment(self) -> dict[str, str]:
         """What the server, and a tool that looks for its data, are told."""
@@ -61,7 +72,11 @@ class ServerProcess:
         assert self._process is None, "it is running already"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, "play"], cwd=self._folder, env=self.environment(), stdout=log, stderr=log
+                [self._program, *self._command],
+                cwd=self._folder if self._command == ["play"] else REPOSITORY,
+                env=self.environment(),
+                stdout=log,
+                stderr=log,
             )
 
     def start(self) -> None:

@@ -86,7 +86,11 @@ def test_whatever_comes_is_a_frame_or_a_bad_frame(data: str | bytes) -> None:
         assert frame.args.startswith(b"{")
 
 
-@given(st.text(min_size=1), st.text(min_size=1, max_size=16), st.dictionaries(st.text(), json_values))
+@given(
+    st.text(min_size=1),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=16),
+    st.dictionaries(st.text(), json_values),
+)
 def test_a_frame_in_form_is_read_as_it_was_written(command: str, id: str, args: dict[str, Any]) -> None:
     frame = parse(json.dumps({"args": args, "command": command, "id": id, "other": 1}))
     assert (frame.command, frame.id) == (command, id)
@@ -131,6 +135,15 @@ def test_an_id_may_have_64_bytes_and_no_more() -> None:
     assert parse(json.dumps({"command": "a", "id": "é" * 32})).id == "é" * 32
     assert code_of(json.dumps({"command": "a", "id": "x" * 65})) == "invalid_args"
     assert code_of(json.dumps({"command": "a", "id": "é" * 33})) == "invalid_args"
+
+
+def test_no_id_and_no_argument_holds_a_nul() -> None:
+    assert code_of('{"command":"a","id":"x\\u0000"}') == "invalid_args"
+    for args in (rb'{"depth":1,"names":["\u0000"]}', rb'{"depth":1,"names":["a\\\u0000"]}', rb'{"\u0000":1}'):
+        with pytest.raises(Refused, match="invalid_args: args: no NUL"):
+            decode_args(msgspec.json.Decoder(Mine), args)
+    spelt = decode_args(msgspec.json.Decoder(Mine), rb'{"depth":1,"names":["\\u0000","\\\\u0000"]}')
+    assert spelt.names == [r"\u0000", r"\\u0000"]
 
 
 @pytest.mark.parametrize("args", ["[]", "1", '"x"', "true", "1.5", '["{}"]'])

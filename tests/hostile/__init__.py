@@ -1,0 +1,1 @@
+"""Clients that mean harm, with bytes of their own."""
