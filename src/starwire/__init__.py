@@ -17,6 +17,7 @@ from starwire.identity import Identity
 from starwire.kinds import Command, Event, Process, View
 from starwire.lifecycle import ProcessInfo, Started
 from starwire.limits import Limits
+from starwire.openid import OpenID
 from starwire.process import State
 from starwire.transaction import Read, Transaction
 
@@ -31,6 +32,7 @@ __all__ = [
     "Limits",
     "Module",
     "NotAllowed",
+    "OpenID",
     "Process",
     "ProcessInfo",
     "Read",

@@ -22,6 +22,7 @@ from sqlalchemy import MetaData
 from starwire import kinds
 from starwire.errors import ConfigurationError
 from starwire.identity import Identity
+from starwire.openid import OpenID
 from starwire.protocol import BUILT_IN
 
 Handler = Callable[..., Any]
@@ -179,7 +180,8 @@ class App(Module):
         name: what logs and metrics call it.
         tables: the game's own tables; created under ``--dev``, or by its migrations.
         migrations: ``"package:folder"`` of the game's Alembic branch.
-        auth: ``async (token) -> Identity``; built-in accounts when None.
+        auth: an ``OpenID`` provider, or any ``async (token) -> Identity``; when None the provider that the
+            settings name, else the built-in accounts.
         routes: Starlette routes of one's own, before the built-in ones.
         static: a folder: its ``index.html`` is served at ``/``, its files under ``/static``.
     """
@@ -190,7 +192,7 @@ class App(Module):
         *,
         tables: MetaData | None = None,
         migrations: str | None = None,
-        auth: Authenticate | None = None,
+        auth: Authenticate | OpenID | None = None,
         routes: Sequence[Any] = (),
         static: Path | None = None,
     ) -> None:

@@ -18,6 +18,7 @@ import msgspec
 from starwire.errors import ConfigurationError
 from starwire.gateway.origin import normal
 from starwire.limits import Limits
+from starwire.openid import OpenID
 
 PREFIX = "STARWIRE_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -82,6 +83,10 @@ def _origins(text: str) -> tuple[str, ...]:
     return tuple(origins)
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(",") if each.strip())
+
+
 def _networks(text: str) -> tuple[str, ...]:
     networks = [each.strip() for each in text.split(",") if each.strip()]
     try:
@@ -117,12 +122,39 @@ class Settings:
     trusted_proxies: Annotated[
         tuple[str, ...], _As(_networks, "proxies whose X-Forwarded headers are believed, comma-separated")
     ] = ()
+    openid_issuer: Annotated[
+        str | None,
+        _As(_optional, "an OpenID provider whose tokens are taken; without one, built-in accounts"),
+    ] = None
+    openid_audience: Annotated[
+        tuple[str, ...], _As(_words, "what its tokens are for: the client id, or several, comma-separated")
+    ] = ()
+    openid_keys: Annotated[
+        str | None, _As(_optional, "where it publishes its keys; without it, what it says by discovery")
+    ] = None
     app: Annotated[str, _As(_text, "the app, MODULE:APP")] = "app:app"
     partitions: Annotated[int, _As(_whole(1, 1024), "buckets of keys; fixed when the database is made")] = 16
     dev: Annotated[bool, _As(_switch, "create missing tables, serve /dev")] = False
     log_level: Annotated[str, _As(_level, f"one of {', '.join(LOG_LEVELS)}")] = "info"
     log_json: Annotated[bool, _As(_switch, "log JSON lines")] = False
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def openid(self) -> OpenID | None:
+        """The provider that the settings name.
+
+        Raises:
+            ConfigurationError: half of it is missing, or it is not usable.
+        """
+        if self.openid_issuer is None:
+            if self.openid_audience or self.openid_keys:
+                raise ConfigurationError("STARWIRE_OPENID_ISSUER is missing: whose tokens are to be taken?")
+            return None
+        if not self.openid_audience:
+            raise ConfigurationError(
+                "STARWIRE_OPENID_AUDIENCE is missing: the client id by which the provider knows this game"
+            )
+        return OpenID(issuer=self.openid_issuer, audience=self.openid_audience, jwks_url=self.openid_keys)
 
     @property
     def sqlite(self) -> Path:
@@ -229,6 +261,7 @@ def _limits(environ: Mapping[str, str]) -> Limits:
 
 
 def _refuse_what_is_missing(settings: Settings) -> None:
+    _ = settings.openid  # raises where it is not whole
     if settings.broker is not None and settings.database is None:
         raise ConfigurationError(
             f"STARWIRE_BROKER is {without_password(settings.broker)!r}, which asks for the distributed"

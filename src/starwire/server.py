@@ -23,22 +23,24 @@ import uvicorn
 from websockets.datastructures import Headers
 
 from starwire import kinds, system
-from starwire.app import App
+from starwire.app import App, Authenticate
 from starwire.beat import Beat
 from starwire.clock import Clock, SystemClock
 from starwire.config import Settings
 from starwire.engines import open_engine
-from starwire.errors import Refused, Rejected
+from starwire.errors import ConfigurationError, Refused, Rejected
 from starwire.gateway.accounts import Accounts
 from starwire.gateway.auth import Authenticator
 from starwire.gateway.http import build_http
 from starwire.gateway.hub import Hub
 from starwire.gateway.journeys import Journeys
+from starwire.gateway.openid import ProviderTokens
 from starwire.gateway.origin import is_allowed
 from starwire.gateway.passwords import Passwords
 from starwire.gateway.sessions import RefreshTokens
 from starwire.gateway.tokens import Tokens, load_secret
 from starwire.gateway.websocket import serving, wrap
+from starwire.openid import OpenID
 from starwire.protocol import ErrorBody, digest, encode
 from starwire.store.pruner import prune
 
@@ -97,6 +99,7 @@ class Server:
     """
 
     def __init__(self, app: App, settings: Settings, *, clock: Clock | None = None) -> None:
+        auth = _chosen_auth(app, settings)
         self.app = app
         self.settings = settings
         self.limits = settings.limits
@@ -110,19 +113,7 @@ class Server:
         self.database = self.opened.database
         self.passwords = Passwords(self.limits)
         self.accounts: Accounts | None = None
-        authenticate = app.auth
-        if authenticate is None:
-            secret = load_secret(settings.data)
-            tokens = Tokens(secret, self.clock, access_seconds=self.limits.access_seconds)
-            authenticate = Authenticator(tokens, self.engine)
-            self.accounts = Accounts(
-                self.engine,
-                tokens=tokens,
-                refresh_tokens=RefreshTokens(secret),
-                passwords=self.passwords,
-                clock=self.clock,
-                limits=self.limits,
-            )
+        authenticate = self._authenticate(auth)
         self.hub = Hub(self.registry, self.engine, self.clock, self.limits, authenticate, wrap=wrap)
         self.journeys = Journeys(self.clock)
         if settings.dev:
@@ -137,6 +128,24 @@ class Server:
         )
         self.uvicorn = Uvicorn(self._uvicorn_config(), self._drain)
         app.submitter = self._submit
+
+    def _authenticate(self, auth: Authenticate | OpenID | None) -> Authenticate:
+        """Whom tokens are asked of; the built-in accounts are made if it is nobody else."""
+        if isinstance(auth, OpenID):
+            return ProviderTokens(auth, self.clock, self.limits)
+        if auth is not None:
+            return auth
+        secret = load_secret(self.settings.data)
+        tokens = Tokens(secret, self.clock, access_seconds=self.limits.access_seconds)
+        self.accounts = Accounts(
+            self.engine,
+            tokens=tokens,
+            refresh_tokens=RefreshTokens(secret),
+            passwords=self.passwords,
+            clock=self.clock,
+            limits=self.limits,
+        )
+        return Authenticator(tokens, self.engine)
 
     def _uvicorn_config(self) -> uvicorn.Config:
         settings = self.settings
@@ -266,6 +275,16 @@ class Server:
         if isinstance(error.reason, str):
             raise Rejected(error.reason, error.message, **details)
         raise Refused(error.code, error.message, **details)
+
+
+def _chosen_auth(app: App, settings: Settings) -> Authenticate | OpenID | None:
+    provider = settings.openid
+    if app.auth is not None and provider is not None:
+        raise ConfigurationError(
+            f"STARWIRE_OPENID_ISSUER is {provider.issuer!r}, but the app {app.name!r} has an auth of its own;"
+            " only one can say who a player is"
+        )
+    return app.auth or provider
 
 
 async def serve(app: App, settings: Settings, *, started: Callable[[Server], None]) -> None:

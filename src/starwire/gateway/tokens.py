@@ -124,7 +124,7 @@ class Tokens:
             )
         except (jwt.InvalidTokenError, ValueError):  # ValueError: a token that is not even text
             raise InvalidToken("The access token is not one of this server's.") from None
-        issued, expires = _seconds(claims, "iat"), _seconds(claims, "exp")
+        issued, expires = seconds_of(claims, "iat"), seconds_of(claims, "exp")
         now = self._clock.now() / 1e6
         if expires <= now:
             raise InvalidToken("The access token has expired.", expired=True)
@@ -142,8 +142,13 @@ class Tokens:
         )
 
 
-def _seconds(claims: dict[str, Any], name: str) -> float:
+def seconds_of(claims: dict[str, Any], name: str) -> float:
+    """A time of a token, in seconds since 1970.
+
+    Raises:
+        InvalidToken: it is not a number.
+    """
     value = claims[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidToken("The access token is not one of this server's.")
+        raise InvalidToken(f"The token's {name!r} is not a time.")
     return value
