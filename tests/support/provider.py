@@ -14,7 +14,10 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+import starwire
 from starwire.clock import Clock
+from starwire.gateway.openid import ProviderTokens
+from starwire.limits import Limits
 
 Private = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 RSA_KEYS = [rsa.generate_private_key(65_537, 2_048) for _ in range(2)]
@@ -108,3 +111,10 @@ def providing(clock: Clock) -> Iterator[Provider]:
         provider.gate.set()
         server.shutdown()
         server.server_close()
+
+
+def trusting(provider: Provider, *, limits: Limits | None = None, **options: Any) -> ProviderTokens:
+    """A gateway's side of this provider."""
+    described: dict[str, Any] = {"issuer": provider.url, "audience": "mygame"}
+    described |= {"jwks_url": f"{provider.url}/keys"} | options
+    return ProviderTokens(starwire.OpenID(**described), provider.clock, limits or Limits())
