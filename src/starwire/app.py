@@ -29,6 +29,7 @@ Handler = Callable[..., Any]
 H = TypeVar("H", bound=Handler)
 Authenticate = Callable[[str], Awaitable[Identity]]
 Submit = Callable[[str, kinds.Command, str | None], Awaitable[Any]]
+SignOut = Callable[[str, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,8 @@ class App(Module):
         self.modules: list[Module] = []
         self.submitter: Submit | None = None
         """How a running server takes commands from its own side; set by the server."""
+        self.signer_out: SignOut | None = None
+        """How a running server closes the connections of a login; set by the server."""
 
     async def submit(self, player: str, order: kinds.Command, *, id: str | None = None) -> Any:
         """Execute a command from the server's side (a web hook, cron) and return its decoded result.
@@ -219,6 +222,19 @@ class App(Module):
         if self.submitter is None:
             raise ConfigurationError(f"{self.name}: app.submit works in the OS process that serves the app")
         return await self.submitter(player, order, id)
+
+    async def sign_out(self, player: str, session: str) -> None:
+        """Close every connection that came with this ``Identity.session``, on every gateway, with 4403.
+
+        For an ``auth`` of one's own, after the login has ended there, so that nobody comes in with it again.
+        The built-in accounts do it themselves.
+
+        Raises:
+            ConfigurationError: no server runs this app in this OS process.
+        """
+        if self.signer_out is None:
+            raise ConfigurationError(f"{self.name}: app.sign_out works in the OS process that serves the app")
+        await self.signer_out(player, session)
 
     def include(self, module: Module) -> None:
         """Join a module's handlers."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import secrets
 import signal
@@ -30,7 +31,7 @@ from starwire.config import Settings
 from starwire.engines import open_engine
 from starwire.errors import ConfigurationError, Refused, Rejected
 from starwire.gateway.accounts import Accounts
-from starwire.gateway.auth import Authenticator
+from starwire.gateway.auth import Authenticator, revoke_session
 from starwire.gateway.http import build_http
 from starwire.gateway.hub import Hub
 from starwire.gateway.journeys import Journeys
@@ -128,6 +129,7 @@ class Server:
         )
         self.uvicorn = Uvicorn(self._uvicorn_config(), self._drain)
         app.submitter = self._submit
+        app.signer_out = functools.partial(revoke_session, self.engine)
 
     def _authenticate(self, auth: Authenticate | OpenID | None) -> Authenticate:
         """Whom tokens are asked of; the built-in accounts are made if it is nobody else."""
@@ -209,7 +211,7 @@ class Server:
         try:
             yield
         finally:
-            self.app.submitter = None
+            self.app.submitter = self.app.signer_out = None
             for task in self._tasks:
                 task.cancel()
             await self.engine.stop()

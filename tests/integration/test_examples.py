@@ -16,8 +16,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from starwire.client import Client, guest
+from starwire.client import Client, CommandError, guest
+from starwire.clock import SystemClock
 from tests.support.machine import REPOSITORY
+from tests.support.provider import RSA_KEYS, providing, published
 from tests.support.server import STARWIRE, environment
 
 EXAMPLES = REPOSITORY / "examples"
@@ -156,6 +158,21 @@ async def test_a_mine_can_be_built_and_cancelled_over_a_socket(tmp_path: Path) -
             await client.command("cancel", process=started["process"])
             assert (await client.wait_for("process_cancelled")).data["process"] == started["process"]
             assert (await client.view("look")).result["metal"] >= 100
+
+
+async def test_players_come_with_the_tokens_of_their_provider(tmp_path: Path) -> None:
+    with providing(SystemClock()) as provider:
+        provider.keys = [published(RSA_KEYS[0], "1")]
+        named = {"OPENID_ISSUER": provider.url, "OPENID_AUDIENCE": "mygame"}
+        with served("openid", tmp_path, "--dev", **named) as (url, _):
+            assert post(f"{url}/auth/guest", {}, secret="")[0] == 404
+            async with Client(url, tokens=lambda: provider.sign(RSA_KEYS[0], "1")) as client:
+                assert (await client.view("who_am_i")).result == "ann"
+                with pytest.raises(CommandError, match="operator"):
+                    await client.command("close")
+            chief = provider.sign(RSA_KEYS[0], "1", operator=True)
+            async with Client(url, tokens=lambda: chief) as client:
+                assert await client.command("close") == "closed by ann"
 
 
 # What README and the tutorial show

@@ -16,6 +16,7 @@ PUBLIC = {
     "Limits",
     "Module",
     "NotAllowed",
+    "OpenID",
     "Process",
     "ProcessInfo",
     "Read",
