@@ -7,6 +7,7 @@ Whether the session still exists is asked elsewhere: ``auth.py``.
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from pathlib import Path
@@ -146,9 +147,9 @@ def seconds_of(claims: dict[str, Any], name: str) -> float:
     """A time of a token, in seconds since 1970.
 
     Raises:
-        InvalidToken: it is not a number.
+        InvalidToken: it is not a number, or one without an end.
     """
     value = claims[name]
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidToken(f"The token's {name!r} is not a time.")
     return value
