@@ -84,7 +84,7 @@ class CloseCode:
 
     code: int
     name: str
-    reconnect: Literal["advised", "backoff", "new_token", "never"]
+    reconnect: Literal["advised", "backoff", "later", "new_token", "never"]
     meaning: str
 
 
@@ -111,13 +111,13 @@ CLOSE_CODES: dict[int, CloseCode] = {
         CloseCode(1001, "going_away", "advised", "The server stops; come back after the advised time."),
         CloseCode(1002, "protocol_error", "backoff", "The bytes were not valid WebSocket frames."),
         CloseCode(1007, "invalid_payload", "backoff", "A text frame was not valid UTF-8."),
-        CloseCode(1009, "too_big", "never", "A frame was larger than the limit that hello tells."),
+        CloseCode(1009, "too_big", "backoff", "A frame was larger than the limit that hello tells."),
         CloseCode(1011, "internal_error", "backoff", "The server failed."),
         CloseCode(1012, "restart", "advised", "The server restarts; come back after the advised time."),
-        CloseCode(4400, "abuse", "never", "Too many bad frames."),
+        CloseCode(4400, "abuse", "later", "Too many bad frames."),
         CloseCode(4401, "token_expired", "new_token", "No token, or it has expired; get a new one."),
         CloseCode(4403, "refused", "never", "The token was refused, or its session was revoked."),
         CloseCode(4408, "no_hello", "backoff", "No hello arrived in time."),
-        CloseCode(4429, "too_many_connections", "backoff", "Too many connections."),
+        CloseCode(4429, "too_many_connections", "later", "Too many connections."),
     )
 }

@@ -346,6 +346,37 @@ async def test_short_lived_tokens_are_renewed_on_the_open_connection(tmp_path: P
             assert cable.connections == 1
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [
+        starwire.Limits(token_warning_seconds=900),  # the server warns at each look
+        starwire.Limits(access_seconds=2, token_warning_seconds=0.001),  # it warns too late
+    ],
+    ids=["when the server warns", "before it needs to"],
+)
+async def test_one_renewal_follows_another_on_the_same_connection(
+    tmp_path: Path, limits: starwire.Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[str] = []
+    enough = asyncio.Event()
+
+    async def counted(base: str, refresh_token: str) -> dict[str, Any]:
+        used.append(refresh_token)
+        if len(used) == 3:
+            enough.set()
+        return await refresh(base, refresh_token)
+
+    async with serving(orchard(), tmp_path, limits=limits) as server:
+        tokens = await guest(server.url)
+        monkeypatch.setattr("starwire.client.accounts.refresh", counted)
+        async with Client(server.url, tokens=tokens) as client:
+            hello = client.welcome
+            await enough.wait()
+            assert await client.command("pick") == 1
+            assert client.welcome is hello, "it was never lost"
+            assert len(set(used)) == 3
+
+
 async def test_no_server_at_all_is_said_in_time() -> None:
     with pytest.raises(TimeoutError, match=r"no connection within 0\.2 s"):
         async with Client("http://127.0.0.1:1", token="x", connect_timeout=0.2):

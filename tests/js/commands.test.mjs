@@ -127,6 +127,54 @@ test("a command without an answer in its time fails, and is not sent again", asy
   assert.deepEqual(w.socket.commands, []);
 });
 
+test("what never left this machine is said to be so, and what may have happened too", async () => {
+  const w = world();
+  const offline = failure(w.client.command("a", {}, { timeout: 5_000 }));
+  await w.timers.advance(5_000);
+  const never = await offline;
+  assert.deepEqual([never.code, never.sent], ["timeout", false]);
+  assert.match(never.message, /not sent/);
+  await w.open();
+  const late = failure(w.client.command("b", {}, { timeout: 5_000 }));
+  await w.timers.advance(5_000);
+  const unknown = await late;
+  assert.deepEqual([unknown.code, unknown.sent], ["timeout", true]);
+  const refused = failure(w.client.command("c", {}, { timeout: 4_000 }));
+  w.socket.refuse(w.socket.commands.at(-1).id, { code: "overloaded", retry: true, retry_after: 60 });
+  await w.timers.advance(4_000);
+  assert.equal((await refused).sent, false, "the server said that nothing happened");
+  const doubtful = failure(w.client.command("d", {}, { timeout: 4_000 }));
+  await w.again();
+  w.socket.refuse(w.socket.commands.at(-1).id, { code: "overloaded", retry: true, retry_after: 60 });
+  await w.timers.advance(4_000);
+  assert.equal((await doubtful).sent, true, "that refusal speaks of the second sending only");
+});
+
+test("a machine that slept past a command's time does not send it again on waking up", async () => {
+  const w = world({ tokens: { access_token: "good for ever" } });
+  await w.open();
+  const late = failure(w.client.command("a", {}, { timeout: 60_000 }));
+  const patient = failure(w.client.command("b", {}, { timeout: Infinity }));
+  w.client.command("c", {}, { timeout: Infinity }).catch(() => {});
+  w.timers.sleep(3_600_000);
+  await w.again();
+  assert.deepEqual(names(w.socket), ["b", "c"], "no timer fired, yet its minute was over");
+  assert.deepEqual([(await late).code, (await late).sent], ["timeout", true]);
+  w.timers.sleep(24 * 3_600_000);
+  await w.again();
+  assert.deepEqual(names(w.socket), [], "the server has forgotten the replies by now: it would happen again");
+  assert.equal((await patient).code, "timeout");
+});
+
+test("a timeout of months is not one of no time at all", async () => {
+  const w = world();
+  await w.open();
+  const asked = w.client.command("a", {}, { timeout: 1e11 });
+  await w.timers.advance(1_000);
+  w.socket.reply(w.socket.commands[0].id, "done");
+  assert.equal(await asked, "done");
+});
+
 test("a frame longer than the server takes is refused here, for sending it would close the connection", async () => {
   const w = world();
   await w.open(undefined, { limits: { frame_bytes: 200 } });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { backoff, later } from "../../src/starwire/web/backoff.js";
-import { settle, world } from "./support.mjs";
+import { FakeTimers, settle, world } from "./support.mjs";
 
 test("backoff draws from the whole span, which doubles up to 30 s", () => {
   assert.equal(backoff(0, () => 0), 0);
@@ -64,27 +64,72 @@ test("a server that says goodbye and never closes is left", async () => {
   assert.equal(w.sockets.length, 2);
 });
 
-for (const [code, reason] of [[1009, "too_big"], [4400, "abuse"], [4403, "refused"]]) {
-  test(`close code ${code} is final: the client stops and says why`, async () => {
-    const w = world();
+test("the advised time counts too when the server dies after its goodbye, before it could close", async () => {
+  const w = world();
+  await w.open();
+  w.socket.say({ type: "goodbye", reason: "restart", reconnect_after: 3.2 });
+  w.socket.drop(1006);
+  assert.deepEqual(w.seen.states.at(-1), { state: "waiting", retryIn: 3_200, reason: "lost" });
+  await w.timers.advance(3_200);
+  await w.welcome();
+  w.socket.drop(1006);
+  assert.notEqual(w.seen.states.at(-1).retryIn, 3_200, "advice is for once");
+});
+
+test("a refused page stops and says why, and may try again of its own will", async () => {
+  const w = world();
+  await w.open();
+  const waiting = assert.rejects(w.client.command("a"), { code: "closed", sent: true });
+  w.socket.drop(4403);
+  await waiting;
+  await w.timers.advance(600_000);
+  assert.equal(w.sockets.length, 1);
+  assert.deepEqual(w.seen.states.at(-1), { state: "closed", reason: "refused" });
+  w.client.connect();
+  await settle();
+  assert.equal(w.sockets.length, 2);
+});
+
+for (const [code, reason] of [[4400, "abuse"], [4429, "too_many_connections"]]) {
+  test(`after close code ${code} the client stays away for at least half a minute, and then comes back`, async () => {
+    const page = fakePage();
+    const w = world({ random: () => 0, page });
     await w.open();
-    const waiting = assert.rejects(w.client.command("a"), { code: "closed" });
     w.socket.drop(code);
-    await waiting;
-    await w.timers.advance(600_000);
+    assert.deepEqual(w.seen.states.at(-1), { state: "waiting", retryIn: 30_000, reason });
+    page.dispatchEvent(new Event("online"));
+    await w.timers.advance(29_999);
     assert.equal(w.sockets.length, 1);
-    assert.deepEqual(w.seen.states.at(-1), { state: "closed", reason });
-    w.client.connect();
-    await settle();
-    assert.equal(w.sockets.length, 2, "the page may try again of its own will");
+    await w.timers.advance(1);
+    assert.equal(w.sockets.length, 2);
   });
 }
 
-test("too many connections: the client stays away for at least half a minute", async () => {
-  const w = world({ random: () => 0 });
+test("a text that was too long ends the connection, not the page: the next one has all but that text", async () => {
+  const w = world();
   await w.open();
-  w.socket.drop(4429);
-  assert.deepEqual(w.seen.states.at(-1), { state: "waiting", retryIn: 30_000, reason: "too_many_connections" });
+  const asked = w.client.command("a");
+  w.client.raw("x".repeat(100_000));
+  await w.again(undefined, {}, 1009);
+  assert.deepEqual(w.socket.commands.map(({ command }) => command), ["a"]);
+  w.socket.reply(w.socket.commands[0].id, "done");
+  assert.equal(await asked, "done");
+});
+
+test("a clock that was set back does not make a dead server look alive", async () => {
+  let back = 0;
+  const timers = new FakeTimers();
+  const moved = { now: () => timers.now() - back, setTimeout: timers.setTimeout, clearTimeout: timers.clearTimeout };
+  const w = world({ timers: moved });
+  w.client.connect();
+  await settle();
+  w.socket.accept();
+  const server_time = new Date(timers.now()).toISOString();
+  w.socket.reply(w.socket.last("hello").id, { player: "42", epoch: "e1", server_time, streams: {}, limits: {} });
+  await timers.advance(2_000);
+  back = 3_600_000;
+  await timers.advance(70_000);
+  assert.equal(w.seen.states.find(({ state }) => state === "waiting").reason, "silent");
 });
 
 test("an error that no close event follows is a lost connection all the same", async () => {

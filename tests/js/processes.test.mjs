@@ -45,6 +45,30 @@ test("a stream granted later brings its processes along", async () => {
   assert.deepEqual([...processes.keys()], [8, 9]);
 });
 
+test("the server's clock is learnt from several pings, of which the quickest counts, and again later", async () => {
+  const w = world();
+  await w.open();
+  const ahead = 60_000;
+  const trips = [900, 400, 40, 700, 500]; // the answer takes all of it, asking takes no time
+  const pings = () => w.socket.frames.filter(({ command }) => command === "ping");
+  for (const [n, trip] of trips.entries()) {
+    while (pings().length <= n) await w.timers.advance(10);
+    const { id, args } = pings()[n];
+    const server_time = new Date(args.t + ahead).toISOString();
+    await w.timers.advance(trip - (w.timers.now() - args.t));
+    w.socket.reply(id, { t: args.t, server_time });
+    await settle();
+  }
+  const off = Math.abs(w.client.now() - w.timers.now() - ahead);
+  assert.ok(off <= 20, `off by ${off} ms`);
+  assert.equal(pings().length, 5);
+  for (let n = 0; n < 61; n += 1) {
+    w.socket.push("all", n + 1); // never silent, so that nothing else asks
+    await w.timers.advance(10_000);
+  }
+  assert.equal(pings().length, 6);
+});
+
 test("progress follows the server's clock from 0 to 1, and a paused process stands still", async () => {
   const { w, processes } = await tracking();
   w.socket.push("player:42", 1, "process_started", life(2));

@@ -160,6 +160,27 @@ test("no more streams are resumed than the server takes; the others are told as 
   assert.equal(w.seen.resyncs.length, 44);
 });
 
+test("the server's own bound on resumed streams is kept from the second hello on", async () => {
+  const w = world();
+  const streams = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`s${n}`, 5]));
+  await w.open(streams, { limits: { resume_streams: 8 } });
+  const hello = await w.again(streams, { limits: { resume_streams: 8 } });
+  assert.equal(Object.keys(hello.args.resume).length, 8);
+});
+
+test("lateness that is not told again is over", async () => {
+  const w = world();
+  const told = [];
+  w.client.addEventListener("status", ({ detail }) => told.push(detail.lateness));
+  await w.open();
+  w.socket.say({ type: "status", lateness: 12 });
+  await w.timers.advance(4_000);
+  w.socket.say({ type: "status", lateness: 13 });
+  w.socket.drop();
+  await w.timers.advance(5_000);
+  assert.deepEqual(told, [12, 13, 0], "also when its end was told to others, while this page was away");
+});
+
 test("a stream that hello no longer lists is forgotten", async () => {
   const w = world();
   await w.open({ "player:42": 0, all: 0, "universe:3": 9 });

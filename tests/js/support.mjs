@@ -19,12 +19,19 @@ export class FakeTimers {
   now = () => this.#time;
 
   setTimeout = (fn, ms = 0) => {
+    if (ms >= 2 ** 31) ms = 1; // as browsers have it
     const id = this.#next++;
     this.#due.set(id, { fn, at: this.#time + Math.max(0, ms), id });
     return id;
   };
 
   clearTimeout = (id) => this.#due.delete(id);
+
+  /** Time passes, and no timer notices: the machine is asleep. */
+  sleep(ms) {
+    this.#time += ms;
+    for (const timer of this.#due.values()) timer.at += ms;
+  }
 
   get pending() {
     return this.#due.size;

@@ -58,6 +58,65 @@ test("the server's warning renews the token too, and with the timer makes one re
   assert.equal(w.socket.last("refresh").args.token, "access-2");
 });
 
+test("one renewal follows another on the same connection, each made once", async () => {
+  const server = renewing();
+  const w = world({ fetch: server.fetch });
+  await w.open();
+  await keepAlive(w, 3_000_000);
+  assert.deepEqual(server.asked.map(({ token }) => token), ["refresh-1", "refresh-2", "refresh-3"]);
+  assert.equal(w.socket.frames.filter(({ command }) => command === "refresh").length, 3);
+  assert.equal(w.sockets.length, 1);
+});
+
+test("a warning that crosses a renewal on the way causes no other", async () => {
+  const server = renewing();
+  const w = world({ fetch: server.fetch });
+  await w.open();
+  w.socket.say({ type: "status", token_expires_in: 60 });
+  await settle();
+  await settle();
+  w.socket.say({ type: "status", token_expires_in: 59 }); // the server has not read the refresh yet
+  await settle();
+  await settle();
+  assert.equal(server.asked.length, 1);
+  assert.equal(w.socket.last("refresh").args.token, "access-2");
+});
+
+test("a machine that slept until its token had expired gets another one first, whatever it is told", async () => {
+  const server = renewing();
+  const w = world({ fetch: server.fetch });
+  await w.open();
+  await keepAlive(w, 850_000);
+  assert.equal(server.asked.length, 1);
+  w.timers.sleep(7_200_000);
+  w.socket.drop(1006);
+  await w.timers.advance(w.seen.states.at(-1).retryIn);
+  await settle();
+  const hello = await w.welcome();
+  assert.equal(hello.args.token, "access-3");
+  w.timers.sleep(7_200_000);
+  w.socket.drop(4401);
+  await settle();
+  await settle();
+  assert.equal((await w.welcome()).args.token, "access-4", "renewed at once, not after another refusal");
+  assert.ok(!w.seen.states.some(({ reason }) => reason === "unauthorized"));
+});
+
+test("a token that a registration has replaced ends a page without a store, instead of its session", async () => {
+  const asked = [];
+  const fetch = async (url) => {
+    asked.push(url);
+    return answer(409, { error: { code: "rotated", message: "There is a newer one." } });
+  };
+  const w = world({ fetch });
+  await w.open();
+  w.socket.drop(4401);
+  await settle();
+  await w.timers.advance(120_000);
+  assert.equal(asked.length, 1);
+  assert.deepEqual(w.seen.states.at(-1), { state: "closed", reason: "unauthorized" });
+});
+
 test("close code 4401 gets a new token and reconnects at once", async () => {
   const server = renewing();
   const w = world({ fetch: server.fetch });
@@ -113,6 +172,24 @@ test("a server that refuses even fresh tokens is not asked for ever", async () =
     await settle();
     await settle();
     if (w.client.connection === "connecting") w.socket.drop(4401);
+    await w.timers.advance(10_000);
+  }
+  assert.deepEqual(w.seen.states.at(-1), { state: "closed", reason: "unauthorized" });
+  assert.equal(w.sockets.length, 4);
+});
+
+test("a server that accepts fresh tokens and refuses them a moment later is not asked for ever either", async () => {
+  let number = 1;
+  const fetch = async () => answer(200, { access_token: `access-${++number}`, refresh_token: `refresh-${number}`, expires_in: 900 });
+  const w = world({ fetch });
+  w.client.connect();
+  for (let n = 0; n < 10; n += 1) {
+    await settle();
+    await settle();
+    if (w.client.connection === "connecting") {
+      await w.welcome();
+      w.socket.drop(4401);
+    }
     await w.timers.advance(10_000);
   }
   assert.deepEqual(w.seen.states.at(-1), { state: "closed", reason: "unauthorized" });

@@ -74,6 +74,15 @@ def test_a_resync_that_hello_has_announced_says_nothing_new() -> None:
     assert cursors.resync("a", 95)
 
 
+def test_no_more_streams_are_resumed_than_the_server_takes_and_the_others_are_told_as_lost() -> None:
+    starts = {f"s{number}": (5, True) for number in range(300)}
+    cursors = Cursors("e", dict.fromkeys(starts, 5))
+    assert len(cursors.resume()["resume"]) == 256
+    _, jumps = cursors.welcome({**hello(**starts), "limits": {"resume_streams": 8}})
+    assert [jump.lost for jump in jumps] == [True] * 44
+    assert len(cursors.resume()["resume"]) == 8
+
+
 def test_a_grant_begins_a_stream_and_its_end_ends_it() -> None:
     cursors = Cursors()
     cursors.welcome(hello(**{"player:1": (5, True)}))
@@ -149,13 +158,14 @@ def test_what_is_no_address_is_refused_with_an_example() -> None:
 
 
 class Wire:
-    """What an outbox has sent."""
+    """What an outbox has sent, and its wall clock."""
 
     def __init__(self) -> None:
         self.up = True
+        self.time = 0.0
         self.sent: list[dict[str, Any]] = []
         ids = iter(range(1, 10_000))
-        self.outbox = Outbox(self._send, lambda: f"p-{next(ids)}", random.Random(1))
+        self.outbox = Outbox(self._send, lambda: f"p-{next(ids)}", random.Random(1), lambda: self.time)
 
     def _send(self, text: str) -> bool:
         if self.up:
@@ -254,11 +264,54 @@ async def test_more_than_fits_is_refused() -> None:
     await asyncio.gather(*asked, return_exceptions=True)
 
 
-async def test_without_an_answer_in_time_the_caller_is_told_that_nothing_is_known() -> None:
+async def test_without_an_answer_in_time_the_caller_is_told_whether_it_may_have_happened() -> None:
     wire = Wire()
-    with pytest.raises(CommandError, match=r"timeout.*not known"):
+    with pytest.raises(CommandError, match=r"timeout.*not sent") as never:
         await wire.outbox.ask("pick", {}, 0.01)
+    assert not never.value.sent
+    wire.outbox.opened({})
+    with pytest.raises(CommandError, match=r"timeout.*not known") as unknown:
+        await wire.outbox.ask("pick", {}, 0.01)
+    assert unknown.value.sent
     assert len(wire.outbox) == 0
+
+
+async def test_a_refusal_that_allows_another_try_speaks_of_that_sending_only() -> None:
+    wire = Wire()
+    wire.outbox.opened({})
+    plain, doubtful = wire.ask("plain"), wire.ask("doubtful")
+    await turn()
+    error = {"code": "overloaded", "message": "full", "retry": True, "retry_after": 60.0}
+    wire.reply("p-1", ok=False, error=error)
+    wire.outbox.lost()
+    wire.outbox.opened({})
+    wire.reply("p-2", ok=False, error=error)
+    wire.outbox.closed("over")
+    refused = await asyncio.gather(plain, doubtful, return_exceptions=True)
+    assert [each.sent for each in refused if isinstance(each, CommandError)] == [False, True]
+
+
+async def test_a_machine_that_slept_past_a_commands_time_does_not_send_it_again_on_waking_up() -> None:
+    wire = Wire()
+    wire.outbox.opened({})
+    late, patient, third = wire.ask("late", 60.0), wire.ask("patient", None), wire.ask("third", None)
+    await turn()
+    wire.outbox.lost()
+    wire.time = 3600.0
+    wire.sent.clear()
+    wire.outbox.opened({})
+    assert wire.ids == ["p-2", "p-3"]
+    with pytest.raises(CommandError, match=r"timeout.*not known"):
+        await late
+    wire.reply("p-3")
+    await third
+    wire.outbox.lost()
+    wire.time = 24 * 3600.0
+    wire.sent.clear()
+    wire.outbox.opened({})
+    assert wire.sent == [], "the server has forgotten the replies by now: it would happen again"
+    with pytest.raises(CommandError, match="timeout"):
+        await patient
 
 
 # Listeners

@@ -20,6 +20,7 @@ from starwire.client.errors import AuthError
 
 REQUEST_SECONDS = 10.0
 MARGIN_SECONDS = 5.0
+LEAD_SECONDS = 60.0
 Signed = dict[str, Any]
 Source = Callable[[], "str | Signed | Awaitable[str | Signed]"]
 
@@ -93,6 +94,14 @@ class Tokens:
                 await self._exchange()
             assert self._signed is not None  # noqa: S101 -- exchanged, or there
             return str(self._signed["access_token"])
+
+    def until_renewal(self) -> float | None:
+        """Seconds until it is time to renew: a minute ahead, or a fifth of a short life; None: never."""
+        expires_at = (self._signed or {}).get("expires_at")
+        if expires_at is None:
+            return None
+        left = expires_at - time.time()
+        return max(1.0, float(left - min(LEAD_SECONDS, left / 5)))
 
     async def _exchange(self) -> None:
         if self._source is not None:

@@ -20,16 +20,14 @@ from starwire.client import errors
 from starwire.client.accounts import Signed, Source, Tokens
 from starwire.client.clock import ServerClock
 from starwire.client.cursors import Cursors, Verdict
-from starwire.client.errors import AuthError
-from starwire.client.frames import Push, ViewResult, backoff
+from starwire.client.errors import AuthError, CommandError
+from starwire.client.frames import Push, ViewResult
 from starwire.client.link import Link, Reconnect
 from starwire.client.listeners import Listener, Listeners
 from starwire.client.outbox import Outbox
 from starwire.client.state import Hooks, LiveState
+from starwire.client.upkeep import Upkeep
 
-CLOCK_SAMPLES = 3  # after each hello
-CLOCK_SAMPLE_SECONDS = 0.25
-RENEWALS = 5
 log = structlog.get_logger("starwire.client")
 
 
@@ -71,10 +69,17 @@ class Client:
         self._clock = ServerClock(time.time)
         self._link = Link(url, self._tokens, self, self._next_id, self._random)
         self._outbox = Outbox(self._link.send, self._next_id, self._random)
+        self._upkeep = Upkeep(
+            self._link,
+            self._tokens,
+            self._clock,
+            next_id=self._next_id,
+            spawn=self._spawn,
+            source=self._random,
+        )
         self._states: list[LiveState] = []
         self._listeners = Listeners(self._call)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._calls: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._running: asyncio.Task[None] | None = None
         self._open = asyncio.Event()
         self._over: str | None = None
@@ -102,7 +107,8 @@ class Client:
                 await self._open.wait()
         except TimeoutError:
             await self.close()
-            raise TimeoutError(f"no connection within {self._connect_timeout} s") from None
+            sentence = f"no connection within {self._connect_timeout} s: {self._link.why}"
+            raise TimeoutError(sentence) from None
         if self._over is not None:
             why = self._over
             await self.close()
@@ -149,11 +155,13 @@ class Client:
         *,
         read: Callable[[Any], object],
         apply: Listener,
+        error: Callable[[CommandError], object] | None = None,
     ) -> LiveState:
         """Keep a state true: ``read`` gets the view's result, then ``apply`` each later push of its streams.
 
         Returns when the view was read for the first time. It is read again, and ``read`` called again, when
-        history was lost.
+        history was lost; should it be refused then, ``error`` is told, and it is asked again after the next
+        grant or reconnect.
 
         Raises:
             CommandError: the view was refused.
@@ -162,7 +170,7 @@ class Client:
         async def ask() -> ViewResult:
             return await self.view(view, **(args or {}))
 
-        hooks = Hooks(ask, read, apply, lambda: self._cursors.offsets, self._states.remove)
+        hooks = Hooks(ask, read, apply, lambda: self._cursors.offsets, self._states.remove, error)
         live = LiveState(hooks, self._random)
         self._states.append(live)
         try:
@@ -247,7 +255,7 @@ class Client:
         """Where to go on."""
         return self._cursors.resume()
 
-    def opened(self, result: dict[str, Any]) -> None:
+    def opened(self, result: dict[str, Any], asked_at: float) -> None:
         """Hello was answered."""
         self.welcome = result
         reset, jumps = self._cursors.welcome(result)
@@ -260,15 +268,13 @@ class Client:
         for state in list(self._states):
             state.opened()
         self._open.set()
-        self._spawn(self._sample_clock())
+        self._upkeep.opened(result["server_time"], asked_at)
 
     def lost(self) -> None:
         """The connection is gone."""
         self._open.clear()
         self._outbox.lost()
-        for call in self._calls.values():
-            call.cancel()
-        self._calls.clear()
+        self._upkeep.lost()
 
     def frame(self, frame: dict[str, Any]) -> None:
         """A frame arrived; those of a later version of the protocol are not for us."""
@@ -282,14 +288,11 @@ class Client:
         elif kind == "goodbye":
             self._outbox.hold()
         elif kind == "status" and "token_expires_in" in frame:
-            self._spawn(self._renew())
+            self._upkeep.renew()
 
     def _reply(self, frame: dict[str, Any]) -> None:
-        call = self._calls.pop(frame.get("id") or "", None)
-        if call is not None:
-            if not call.done():
-                call.set_result(frame)
-        elif not self._outbox.reply(frame) and not frame.get("ok"):
+        answered = self._upkeep.reply(frame) or self._outbox.reply(frame)
+        if not answered and not frame.get("ok"):
             log.warning("unexpected_refusal", error=frame.get("error"))
 
     def _push(self, push: Push) -> None:
@@ -333,43 +336,15 @@ class Client:
             raise errors.closed(wire_name, self._over)
         return await self._outbox.ask(wire_name, args if isinstance(name, str) else name, self.timeout)
 
-    async def _call_now(self, command: str, args: Any) -> dict[str, Any]:
-        """A built-in command on this very connection; it is not sent again on the next."""
-        id = self._next_id()
-        call: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._calls[id] = call
-        self._link.send(msgspec.json.encode({"id": id, "command": command, "args": args}).decode())
-        return await call
-
-    async def _sample_clock(self) -> None:
-        for _ in range(CLOCK_SAMPLES):
-            sent = time.time()
-            reply = await self._call_now("ping", {})
-            if reply.get("ok"):
-                self._clock.sample(sent, time.time(), reply["result"]["server_time"])
-            await asyncio.sleep(CLOCK_SAMPLE_SECONDS)
-
-    async def _renew(self) -> None:
-        for attempt in range(RENEWALS):
-            try:
-                token = await self._tokens.renew(self._link.token)
-            except AuthError as error:
-                log.warning("no_new_token", reason=error.message)
-                if error.final:
-                    return  # the server will close the connection, and say why
-                await asyncio.sleep((error.retry_after or 0.0) + backoff(attempt + 1, self._random))
-            else:
-                await self._call_now("refresh", {"token": token})
-                return
-
     def _next_id(self) -> str:
         self._count += 1
         return f"{self._page}-{self._count}"
 
-    def _spawn(self, coroutine: Any) -> None:
+    def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -12,6 +12,8 @@ from typing import Any
 
 from starwire.client.frames import Push
 
+RESUMED_STREAMS = 256  # in one hello, until the server has told its own limit
+
 
 class Verdict(StrEnum):
     """What to do with a push."""
@@ -48,11 +50,15 @@ class Cursors:
         self._gaps: dict[str, int] = {}
         self._listed: set[str] = set()  # the streams of the last hello
         self._listed_at = 0  # the player stream's head at that time: grants up to it are history
+        self._asked: set[str] = set()  # what the last hello said where to go on
+        self._most = RESUMED_STREAMS
         self._player = ""
 
     def resume(self) -> dict[str, Any]:
-        """The part of hello's args that says where to go on."""
-        args: dict[str, Any] = {"resume": self.offsets}
+        """The part of hello's args that says where to go on; what it leaves out is lost afterwards."""
+        named = dict(list(self.offsets.items())[: self._most])
+        self._asked = set(named)
+        args: dict[str, Any] = {"resume": named}
         if self.epoch is not None:
             args["epoch"] = self.epoch
         return args
@@ -63,6 +69,7 @@ class Cursors:
         before = {} if reset else self.offsets
         streams: dict[str, dict[str, Any]] = result["streams"]
         self.epoch = result["epoch"]
+        self._most = int(result.get("limits", {}).get("resume_streams", RESUMED_STREAMS))
         self._player = f"player:{result['player']}"
         self.offsets = {}
         self._told.clear()
@@ -71,7 +78,8 @@ class Cursors:
         jumps = []
         for stream, start in streams.items():
             known = before.get(stream)
-            lost = start["recovered"] is False or reset
+            left_out = known is not None and stream not in self._asked
+            lost = start["recovered"] is False or reset or left_out
             if known is not None and not lost:
                 self.offsets[stream] = known
                 continue

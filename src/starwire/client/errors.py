@@ -1,7 +1,7 @@
 """What a client raises. Codes that come from the server are those of ``starwire.errors``; four are its own.
 
-``closed`` (the client was closed, or refused for good, before an answer came), ``timeout`` (whether it
-happened is not known), ``queue_full`` and ``too_large`` (it was not sent).
+``closed`` (the client was closed, or refused for good, before an answer came), ``timeout`` (``sent`` says
+whether it may have happened), ``queue_full`` and ``too_large`` (it was not sent).
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ from starwire.errors import StarwireError
 
 
 class CommandError(StarwireError):
-    """A command or view that was refused: what the reply's ``error`` says. ``retry_after`` is in seconds."""
+    """A command or view that was refused: what the reply's ``error`` says.
+
+    ``retry_after`` is in seconds. ``sent`` is False when it never left this machine, or was refused before
+    anything could happen.
+    """
 
     def __init__(
         self,
@@ -24,6 +28,7 @@ class CommandError(StarwireError):
         details: Any = None,
         retry: bool = False,
         retry_after: float | None = None,
+        sent: bool = False,
     ) -> None:
         super().__init__(f"{command}: {reason or code}: {message}")
         self.code = code
@@ -33,6 +38,7 @@ class CommandError(StarwireError):
         self.details = details
         self.retry = retry
         self.retry_after = retry_after
+        self.sent = sent
 
 
 class AuthError(StarwireError):
@@ -55,13 +61,23 @@ class Lagged(StarwireError):
     """Who reads ``pushes()`` was so slow that some were dropped: read the state again, and begin anew."""
 
 
-def closed(command: str | None, why: str) -> CommandError:
+def closed(command: str | None, why: str, *, sent: bool = False) -> CommandError:
     """The error of a command that a closed client has left without an answer."""
-    return CommandError("closed", f"The connection is closed: {why}.", command=command)
+    return CommandError("closed", f"The connection is closed: {why}.", command=command, sent=sent)
 
 
-def refusal(frame: dict[str, Any], command: str | None) -> CommandError:
-    """The error that a reply carries."""
+def timed_out(command: str, *, sent: bool) -> CommandError:
+    """The error of a command that nobody waits for any longer."""
+    message = (
+        "No answer came in time; whether it happened is not known."
+        if sent
+        else "There was no connection in time: it was not sent, and did not happen."
+    )
+    return CommandError("timeout", message, command=command, sent=sent)
+
+
+def refusal(frame: dict[str, Any], command: str | None, *, doubt: bool = False) -> CommandError:
+    """The error that a reply carries; ``doubt``: it was also sent on a connection that was lost."""
     error = frame.get("error") or {}
     code = str(error.get("code", "internal"))
     return CommandError(
@@ -72,4 +88,5 @@ def refusal(frame: dict[str, Any], command: str | None) -> CommandError:
         details=error.get("details"),
         retry=error.get("retry") is True,
         retry_after=error.get("retry_after"),
+        sent=doubt or error.get("retry") is not True,
     )

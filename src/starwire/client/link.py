@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -27,11 +28,12 @@ from starwire.protocol import SUBPROTOCOL
 
 HELLO_SECONDS = 15.0  # from the first byte to the answered hello
 PING_SECONDS = 20.0
+REFUSED_SECONDS = 2.0  # from a refused hello to the close code that says what to do
+GOODBYE_SECONDS = 30.0  # to close after goodbye
 STABLE_SECONDS = 5.0  # open this long, the next loss starts the backoff anew
 REFUSALS = 3  # of a token that was renewed just before
-STAY_AWAY_SECONDS = 30.0  # at least, when there are too many of us
+LATER_SECONDS = 30.0  # at least, when the server has had too much of us
 FRAME_BYTES = 16 * 1024 * 1024  # of one frame of the server
-TOO_MANY = 4429
 CLOSED_BY_US = 1000
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 log = structlog.get_logger("starwire.client")
@@ -48,8 +50,8 @@ class Receiver(Protocol):
         """Where to go on."""
         ...
 
-    def opened(self, result: dict[str, Any]) -> None:
-        """Hello was answered."""
+    def opened(self, result: dict[str, Any], asked_at: float) -> None:
+        """Hello, said at ``asked_at`` by this machine's clock, was answered."""
         ...
 
     def frame(self, frame: dict[str, Any]) -> None:
@@ -92,15 +94,14 @@ class Link:
         self._source = source
         self._outgoing: asyncio.Queue[str] | None = None
         self._advised: float | None = None
+        self._opened_at: float | None = None
         self._attempt = 0
         self._refusals = 0
         self._stale: str | None = None
-        self._token = ""
-
-    @property
-    def token(self) -> str:
-        """The access token used last."""
-        return self._token
+        self.token = ""
+        """The access token that the server was given last, by hello or refresh."""
+        self.why = "the server was not reached yet"
+        """How the last connection ended."""
 
     def send(self, text: str) -> bool:
         """Hand a frame to the connection, in order; False when there is none."""
@@ -113,6 +114,7 @@ class Link:
         """Connect, again and again; returns why not any more."""
         while True:
             ended = await self._connection()
+            self.why = ended.why
             if ended.wait is None:
                 return ended.why
             log.debug("reconnecting", why=ended.why, wait=round(ended.wait, 3))
@@ -120,11 +122,9 @@ class Link:
 
     async def _connection(self) -> Ended:
         """One connection, from the token to the end."""
-        loop = asyncio.get_running_loop()
-        self._advised = None
-        opened_at: float | None = None
+        self._advised = self._opened_at = None
         try:
-            self._token = await (
+            self.token = await (
                 self._tokens.fresh() if self._stale is None else self._tokens.renew(self._stale)
             )
             self._stale = None
@@ -142,9 +142,12 @@ class Link:
             ) as socket:
                 async with asyncio.timeout(HELLO_SECONDS):
                     await self._greet(socket)
-                opened_at = loop.time()
-                self._refusals = 0
-                await self._receive(socket)
+                self._opened_at = asyncio.get_running_loop().time()
+                try:
+                    await self._receive(socket)
+                except asyncio.CancelledError:
+                    await socket.close()  # with 1000; leaving by an exception would say that we have failed
+                    raise
         except AuthError as error:
             if error.final:
                 return Ended(f"unauthorized: {error.message}", None)
@@ -154,41 +157,51 @@ class Link:
         except Reconnect as reason:
             return self._retry(str(reason))
         except ConnectionClosed as error:
-            if opened_at is not None and loop.time() - opened_at >= STABLE_SECONDS:
-                self._attempt = 0
             return self._closed(CLOSED_BY_US if error.rcvd is None else error.rcvd.code)
-        except (OSError, TimeoutError, InvalidHandshake) as error:
-            return self._retry(str(error) or type(error).__name__)
+        except (OSError, TimeoutError, InvalidHandshake, msgspec.DecodeError) as error:
+            return self._again(str(error) or type(error).__name__)
         finally:
             self._outgoing = None
             self._receiver.lost()
-        return self._retry("lost")
+        return self._again("lost")
 
     async def _greet(self, socket: ClientConnection) -> None:
         """Say hello and wait for the answer; a refusal is followed by a close code, which says what to do."""
         id = self._next_id()
-        args = {"token": self._token, **self._receiver.hello_args()}
+        args = {"token": self.token, **self._receiver.hello_args()}
+        asked_at = time.time()
         await socket.send(msgspec.json.encode({"id": id, "command": "hello", "args": args}).decode())
         while True:
             frame = msgspec.json.decode(await socket.recv())
             if frame.get("type") == "reply" and frame.get("id") == id:
                 if not frame["ok"]:
-                    await socket.wait_closed()
-                    await socket.recv()  # raises what it was closed with
+                    await self._refused(socket, frame)
                 self._outgoing = asyncio.Queue()
-                self._receiver.opened(frame["result"])
+                self._receiver.opened(frame["result"], asked_at)
                 return
             if frame.get("type") == "goodbye":
                 self._advised = frame.get("reconnect_after")
 
-    async def _receive(self, socket: ClientConnection) -> None:
-        writing = asyncio.get_running_loop().create_task(self._write(socket))
+    async def _refused(self, socket: ClientConnection, frame: dict[str, Any]) -> None:
+        """Raises what the socket was closed with; a server that does not close is left."""
         try:
-            while True:
-                frame = msgspec.json.decode(await socket.recv())
-                if frame.get("type") == "goodbye":
-                    self._advised = frame.get("reconnect_after")
-                self._receiver.frame(frame)
+            async with asyncio.timeout(REFUSED_SECONDS):
+                await socket.wait_closed()
+        except TimeoutError:
+            raise Reconnect(f"hello: {frame.get('error', {}).get('message')}") from None
+        await socket.recv()
+
+    async def _receive(self, socket: ClientConnection) -> None:
+        loop = asyncio.get_running_loop()
+        writing = loop.create_task(self._write(socket))
+        try:
+            async with asyncio.timeout(None) as deadline:
+                while True:
+                    frame = msgspec.json.decode(await socket.recv())
+                    if frame.get("type") == "goodbye":
+                        self._advised = frame.get("reconnect_after")
+                        deadline.reschedule(loop.time() + GOODBYE_SECONDS)
+                    self._receiver.frame(frame)
         finally:
             writing.cancel()
 
@@ -208,17 +221,29 @@ class Link:
         if reconnect == "never":
             return Ended(f"{why} ({code})", None)
         if reconnect == "new_token":
-            self._stale = self._token
-            self._refusals += 1
+            self._stale = self.token
+            self._refusals = 1 if self._lasted() else self._refusals + 1
             if self._refusals > REFUSALS:
                 return Ended("unauthorized: the server refuses every token", None)
             return Ended(why, 0.0) if self._refusals == 1 else self._retry(why)
-        if reconnect == "advised" and self._advised is not None:
-            self._attempt = 0  # a server that says when to come back is no reason to stay away
-            return Ended(why, max(0.0, self._advised))
-        return self._retry(why, STAY_AWAY_SECONDS if code == TOO_MANY else 0.0)
+        if reconnect == "later" and self._advised is None:
+            return Ended(why, LATER_SECONDS * (1 + self._source.random()))
+        return self._again(why)
+
+    def _again(self, why: str) -> Ended:
+        """At the advised time, also when the server died before it could close; else after a backoff."""
+        if self._advised is None:
+            return self._retry(why)
+        self._attempt = 0  # a server that says when to come back is no reason to stay away
+        return Ended(why, max(0.0, self._advised))
 
     def _retry(self, why: str, least: float = 0.0) -> Ended:
+        if self._lasted():
+            self._attempt = 0
         wait = least + backoff(self._attempt, self._source)
         self._attempt += 1
         return Ended(why, wait)
+
+    def _lasted(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        return self._opened_at is not None and now - self._opened_at >= STABLE_SECONDS

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ from starwire.client.frames import backoff
 CAPACITY = 256
 WINDOW = 32
 RETRIES = 5
+# Replies are kept for 24 hours by the server: sent again later than that, a command could happen twice.
+REPLIES_KEPT_SECONDS = 23 * 3600.0
 
 
 @dataclass(eq=False, slots=True)
@@ -32,6 +35,12 @@ class Entry:
     command: str
     text: str
     answer: asyncio.Future[dict[str, Any]]
+    until: float
+    """Nobody waits for it after this, by the wall clock: the loop's stands still while a machine sleeps."""
+    since: float | None = None
+    """When it first went out; None: it has not."""
+    doubt: bool = False
+    """A connection was lost with it on the way."""
     sent: bool = False
     refusals: int = 0
     pause: asyncio.TimerHandle | None = None
@@ -41,8 +50,13 @@ class Outbox:
     """Sends what waits, at most a window at once; ``send`` says whether a connection has taken it."""
 
     def __init__(
-        self, send: Callable[[str], bool], next_id: Callable[[], str], source: random.Random
+        self,
+        send: Callable[[str], bool],
+        next_id: Callable[[], str],
+        source: random.Random,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        self._now = now
         self._send = send
         self._next_id = next_id
         self._source = source
@@ -67,14 +81,14 @@ class Outbox:
         text = msgspec.json.encode({"id": id, "command": command, "args": args}).decode()
         if len(text.encode()) > self._frame_bytes:
             raise _too_large(command)
-        entry = Entry(id, command, text, asyncio.get_running_loop().create_future())
+        until = self._now() + (float("inf") if seconds is None else seconds)
+        entry = Entry(id, command, text, asyncio.get_running_loop().create_future(), until)
         self._entries[id] = entry
         self._pump()
         try:
             return await asyncio.wait_for(entry.answer, seconds)
         except TimeoutError:
-            message = f"No answer within {seconds} s; whether it happened is not known."
-            raise CommandError("timeout", message, command=command) from None
+            raise _timed_out(entry) from None
         finally:
             self._forget(entry)
             self._pump()
@@ -83,10 +97,14 @@ class Outbox:
         """The connection is up: everything unanswered goes out (again)."""
         self._window = int(limits.get("commands_in_flight", WINDOW))
         self._frame_bytes = limits.get("frame_bytes", float("inf"))
-        self._open = True
+        now = self._now()
         for entry in list(self._entries.values()):
-            if len(entry.text.encode()) > self._frame_bytes:
+            forgotten = entry.since is not None and now - entry.since >= REPLIES_KEPT_SECONDS
+            if now >= entry.until or forgotten:
+                self._fail(entry, _timed_out(entry))
+            elif len(entry.text.encode()) > self._frame_bytes:
                 self._fail(entry, _too_large(entry.command))
+        self._open = True
         self._pump()
 
     def hold(self) -> None:
@@ -97,13 +115,14 @@ class Outbox:
         """The connection is gone."""
         self._open = False
         for entry in self._entries.values():
+            entry.doubt |= entry.sent
             entry.sent = False
 
     def closed(self, why: str) -> None:
         """There will be no other connection."""
         self._open = False
         for entry in list(self._entries.values()):
-            self._fail(entry, errors.closed(entry.command, why))
+            self._fail(entry, errors.closed(entry.command, why, sent=entry.since is not None))
 
     def reply(self, frame: dict[str, Any]) -> bool:
         """Settle the entry that this reply answers; False when there is none."""
@@ -115,7 +134,7 @@ class Outbox:
             if not entry.answer.done():
                 entry.answer.set_result(frame)
         else:
-            error = errors.refusal(frame, entry.command)
+            error = errors.refusal(frame, entry.command, doubt=entry.doubt)
             if error.retry and entry.refusals < RETRIES:
                 self._again(entry, error.retry_after or 0.0)
             else:
@@ -128,6 +147,8 @@ class Outbox:
         wait = advised + backoff(entry.refusals, self._source)
         entry.refusals += 1
         entry.sent = False
+        if not entry.doubt:
+            entry.since = None  # such a refusal says that this sending did nothing
 
         def resume() -> None:
             entry.pause = None
@@ -147,6 +168,7 @@ class Outbox:
             if not self._send(entry.text):
                 return
             entry.sent = True
+            entry.since = self._now() if entry.since is None else entry.since
             room -= 1
 
     def _fail(self, entry: Entry, error: CommandError) -> None:
@@ -165,3 +187,7 @@ def _too_large(command: str) -> CommandError:
     return CommandError(
         "too_large", "The frame is longer than the server takes; it was not sent.", command=command
     )
+
+
+def _timed_out(entry: Entry) -> CommandError:
+    return errors.timed_out(entry.command, sent=entry.since is not None)

@@ -31,6 +31,7 @@ class Hooks:
     apply: Callable[[Push], object]
     offsets: Callable[[], Mapping[str, int]]
     closed: Callable[[LiveState], None]
+    error: Callable[[CommandError], object] | None = None
 
 
 class LiveState:
@@ -164,6 +165,8 @@ class LiveState:
             self._begin(backoff(self._failures, self._source))
         elif not self.ready.done():
             self.ready.set_exception(error)
+        elif self._hooks.error is not None:
+            self._safely(self._hooks.error, error)
         else:
             log.warning("state_refused", code=error.code, reason=error.reason)
 

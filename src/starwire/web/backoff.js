@@ -11,7 +11,7 @@ export function backoff(attempt, random) {
   return random() * Math.min(CAP_MS, BASE_MS * 2 ** Math.min(attempt, 16));
 }
 
-/** Milliseconds to stay away when the server said that there are too many of us: 30 to 60 s. */
+/** Milliseconds to stay away when the server has had too much of us: 30 to 60 s. */
 export function later(random) {
   return LATER_MS * (1 + random());
 }

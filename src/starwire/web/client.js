@@ -10,14 +10,15 @@ import { Cursors } from "./cursors.js";
 import { AuthError, localError } from "./errors.js";
 import { Link } from "./link.js";
 import { Listeners } from "./listeners.js";
-import { Outbox } from "./outbox.js";
+import { LONGEST_TIMER_MS, Outbox } from "./outbox.js";
 import { following, progress } from "./processes.js";
 import { LiveState } from "./state.js";
 import { Tokens } from "./tokens.js";
 
 const CLOCK_SAMPLES = 5; // after each hello
 const CLOCK_SAMPLE_MS = 250; // between them
-const LONGEST_TIMER_MS = 2 ** 31 - 1; // a longer one would fire at once
+const CLOCK_AGAIN_MS = 600_000; // crystals drift by some tens of milliseconds in that time
+const LATENESS_MS = 5_000; // it is told each second while it lasts
 
 const CLOCK = {
   now: () => Date.now(),
@@ -41,6 +42,7 @@ export class Client {
   #sampling = null;
   #renewal = null;
   #renewals = 0; // that failed since the last that did not
+  #lateness = null; // timer; null: none was told
   #over = false; // closed by the page, or for good by the server
   #wake;
   #ids;
@@ -216,6 +218,7 @@ export class Client {
     this.#page.removeEventListener?.("online", this.#wake);
     this.#page.document?.removeEventListener?.("visibilitychange", this.#wake);
     this.#outbox.closed(`The connection is closed: ${reason}.`);
+    if (this.#lateness !== null) this.#notLate();
   }
 
   #frame(frame) {
@@ -264,6 +267,16 @@ export class Client {
   #status(frame) {
     this.#emit("status", frame);
     if (typeof frame.token_expires_in === "number") this.#renew();
+    if (typeof frame.lateness !== "number") return;
+    this.#timers.clearTimeout(this.#lateness);
+    this.#lateness = frame.lateness > 0 ? this.#timers.setTimeout(() => this.#notLate(), LATENESS_MS) : null;
+  }
+
+  /** The end of lateness is told once, and whoever was away or slow at that moment has not heard it. */
+  #notLate() {
+    this.#timers.clearTimeout(this.#lateness);
+    this.#lateness = null;
+    this.#emit("status", { type: "status", lateness: 0 });
   }
 
   // ---- questions
@@ -298,7 +311,8 @@ export class Client {
 
   #sampleClock(left) {
     this.#ping();
-    if (left > 1) this.#sampling = this.#timers.setTimeout(() => this.#sampleClock(left - 1), CLOCK_SAMPLE_MS);
+    const wait = left > 1 ? CLOCK_SAMPLE_MS : CLOCK_AGAIN_MS;
+    this.#sampling = this.#timers.setTimeout(() => this.#sampleClock(Math.max(1, left - 1)), wait);
   }
 
   #renewLater(least = 0) {
@@ -310,9 +324,9 @@ export class Client {
   /** A new token for the open connection; should it fail for good, the server will end the connection, and say why. */
   async #renew() {
     try {
-      const token = await this.#tokens.renew(this.#tokens.current);
+      const token = await this.#tokens.renew(this.#link.token);
       if (this.#link.state !== "open") return;
-      await this.#link.call("refresh", { token });
+      await this.#link.refresh(token);
       this.#renewals = 0;
       this.#renewLater();
     } catch (error) {

@@ -6,7 +6,7 @@
 //                   "lost" asking again did not help: the state must be read again
 //   welcome(hello)  after each hello: which streams go on, which jumped, which are gone
 
-export const RESUMED_STREAMS = 256; // the server takes no more in one hello
+export const RESUMED_STREAMS = 256; // in one hello, until the server has told its own limit
 
 export class Cursors {
   #offsets = new Map();
@@ -16,6 +16,7 @@ export class Cursors {
   #grants = new Map(); // stream → offset of a grant ahead of the cursor: the stream may go on from either
   #asked = new Set(); // what the last hello said where to go on
   #player = null;
+  #most = RESUMED_STREAMS;
 
   constructor(resume = null) {
     this.epoch = resume?.epoch ?? null;
@@ -39,7 +40,7 @@ export class Cursors {
 
   /** The part of hello's args that says where to go on; what is not said in it is told as lost afterwards. */
   resume() {
-    const entries = [...this.#offsets].slice(0, RESUMED_STREAMS);
+    const entries = [...this.#offsets].slice(0, this.#most);
     this.#asked = new Set(entries.map(([stream]) => stream));
     const args = { resume: Object.fromEntries(entries) };
     if (this.epoch !== null) args.epoch = this.epoch;
@@ -50,11 +51,12 @@ export class Cursors {
    * Takes over what hello answered. Gives `reset` (another epoch: nothing known is worth anything) and
    * `jumps`: [stream, offset, lost] for every stream that does not simply go on from where it was.
    */
-  welcome({ player, epoch, streams }) {
+  welcome({ player, epoch, streams, limits = {} }) {
     const reset = this.epoch !== null && epoch !== this.epoch;
     const before = this.#offsets;
     const jumps = [];
     this.epoch = epoch;
+    this.#most = limits.resume_streams ?? RESUMED_STREAMS;
     this.#player = `player:${player}`;
     this.#offsets = new Map();
     this.#told.clear();

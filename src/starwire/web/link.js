@@ -7,7 +7,7 @@
 //     └── stop, refused ──┴── waiting ←────────────────────┘
 
 import { backoff, later } from "./backoff.js";
-import { AuthError, CommandError, TOO_MANY, closeRule, localError } from "./errors.js";
+import { AuthError, CommandError, closeRule, localError } from "./errors.js";
 
 export const SUBPROTOCOL = "starwire.v1";
 export const HELLO_MS = 15_000; // from the first byte to the answered hello
@@ -27,7 +27,7 @@ export class Link {
   #life = 0; // one more with each attempt: what an older one still awaits is not for us
   #attempt = 0;
   #refusals = 0;
-  #token = null; // the one used last
+  #token = null; // the one that the server was given last
   #renew = false;
   #advice = null; // ms, from goodbye
   #openedAt = null;
@@ -50,6 +50,11 @@ export class Link {
 
   get state() {
     return this.#state;
+  }
+
+  /** The token that the server was given last, by hello or refresh. */
+  get token() {
+    return this.#token;
   }
 
   start() {
@@ -84,6 +89,12 @@ export class Link {
       if (!this.send(JSON.stringify({ id, command, args }))) return reject(localError("closed", command));
       return this.#calls.set(id, { resolve, reject, command });
     });
+  }
+
+  /** Gives the open connection another token. */
+  async refresh(token) {
+    await this.call("refresh", { token });
+    this.#token = token;
   }
 
   /** The page became visible or the network came back: a good moment to try, and to doubt an old connection. */
@@ -171,7 +182,6 @@ export class Link {
     }
     this.#clearDeadline();
     this.#openedAt = this.#o.timers.now();
-    this.#refusals = 0;
     this.#watch();
     this.#state = "open";
     this.#o.opened(frame.result, this.#helloAt);
@@ -195,14 +205,14 @@ export class Link {
     const { name, reconnect } = closeRule(code);
     if (reconnect === "never") this.stop(name);
     else if (reconnect === "new_token") this.#unauthorized();
-    else if (reconnect === "advised" && this.#advice !== null) this.#retry(name, this.#advice, true);
-    else if (code === TOO_MANY) this.#retry(name, later(this.#o.random), true);
+    else if (this.#advice !== null) this.#retry(name, this.#advice, true); // also when it died before it could close
+    else if (reconnect === "later") this.#retry(name, later(this.#o.random), true);
     else this.#retry(name);
   }
 
   #unauthorized() {
     this.#renew = true;
-    this.#refusals += 1;
+    this.#refusals = this.#lasted() ? 1 : this.#refusals + 1;
     if (this.#refusals > REFUSALS) this.stop("unauthorized");
     else if (this.#refusals > 1) this.#retry("unauthorized");
     else {
@@ -213,12 +223,15 @@ export class Link {
 
   /** Waits, then connects: `least` ms and, unless the server gave that time (`firm`), a jittered delay on top. */
   #retry(reason, least = 0, firm = false) {
-    const steady = this.#openedAt !== null && this.#o.timers.now() - this.#openedAt >= STABLE_MS;
-    if (steady || firm) this.#attempt = 0; // a server that says when to come back is no reason to stay away
+    if (this.#lasted() || firm) this.#attempt = 0; // a server that says when to come back is no reason to stay away
     this.#drop();
     const delay = firm ? least : least + backoff(this.#attempt, this.#o.random);
     if (!firm) this.#attempt += 1;
     this.#wait(delay, reason, firm);
+  }
+
+  #lasted() {
+    return this.#openedAt !== null && this.#o.timers.now() - this.#openedAt >= STABLE_MS;
   }
 
   #wait(ms, reason, firm = false) {
@@ -236,7 +249,9 @@ export class Link {
   }
 
   #silentFor() {
-    return this.#o.timers.now() - this.#heardAt;
+    const now = this.#o.timers.now();
+    this.#heardAt = Math.min(this.#heardAt, now); // this machine's clock may have been set back
+    return now - this.#heardAt;
   }
 
   /** Browsers show no pings to a page, so it asks by a command; any frame at all is an answer. */

@@ -10,6 +10,9 @@ export const CAPACITY = 256;
 export const WINDOW = 32;
 export const RETRIES = 5;
 export const TIMEOUT_MS = 60_000;
+// Replies are kept for 24 hours by the server: sent again later than that, a command could happen twice.
+export const REPLIES_KEPT_MS = 23 * 3_600_000;
+export const LONGEST_TIMER_MS = 2 ** 31 - 1; // a longer one would fire at once
 
 export class Outbox {
   #entries = new Map();
@@ -40,9 +43,12 @@ export class Outbox {
       const id = this.#ids();
       const text = JSON.stringify({ id, command, args });
       if (this.#tooLong(text)) throw localError("too_large", command);
-      const entry = { id, command, text, resolve, reject, sent: false, refusals: 0, pause: null, deadline: null };
-      if (Number.isFinite(timeout)) {
-        entry.deadline = this.#timers.setTimeout(() => this.#fail(entry, localError("timeout", command)), timeout);
+      const until = this.#timers.now() + timeout;
+      // `since`: when it first went out, null if it has not; `doubt`: a connection was lost with it on the way
+      const entry = { id, command, text, resolve, reject, until, since: null, doubt: false, sent: false, refusals: 0 };
+      entry.pause = entry.deadline = null;
+      if (timeout <= LONGEST_TIMER_MS) {
+        entry.deadline = this.#timers.setTimeout(() => this.#fail(entry, timedOut(entry)), timeout);
       }
       this.#entries.set(id, entry);
       this.#pump();
@@ -53,10 +59,14 @@ export class Outbox {
   opened(limits = {}) {
     this.#window = limits.commands_in_flight ?? WINDOW;
     this.#frameBytes = limits.frame_bytes ?? Infinity;
-    this.#open = true;
+    const now = this.#timers.now();
     for (const entry of [...this.#entries.values()]) {
-      if (this.#tooLong(entry.text)) this.#fail(entry, localError("too_large", entry.command));
+      // Timers stand still while a machine sleeps: what nobody waits for any more must not happen on waking up.
+      const late = now >= entry.until || (entry.since !== null && now - entry.since >= REPLIES_KEPT_MS);
+      if (late) this.#fail(entry, timedOut(entry));
+      else if (this.#tooLong(entry.text)) this.#fail(entry, localError("too_large", entry.command));
     }
+    this.#open = true;
     this.#pump();
   }
 
@@ -67,12 +77,17 @@ export class Outbox {
 
   lost() {
     this.#open = false;
-    for (const entry of this.#entries.values()) entry.sent = false;
+    for (const entry of this.#entries.values()) {
+      entry.doubt ||= entry.sent;
+      entry.sent = false;
+    }
   }
 
   closed(reason) {
     this.#open = false;
-    for (const entry of [...this.#entries.values()]) this.#fail(entry, localError("closed", entry.command, reason));
+    for (const entry of [...this.#entries.values()]) {
+      this.#fail(entry, localError("closed", entry.command, { message: reason, sent: entry.since !== null }));
+    }
   }
 
   /** Settles the entry that this reply answers; false when there is none. */
@@ -83,7 +98,8 @@ export class Outbox {
       this.#forget(entry);
       entry.resolve(frame);
     } else {
-      const error = new CommandError(frame.error ?? { code: "internal" }, entry.command);
+      const refusal = frame.error ?? { code: "internal" };
+      const error = new CommandError(refusal, entry.command, refusal.retry !== true || entry.doubt);
       if (error.retry && entry.refusals < RETRIES) this.#again(entry, error);
       else this.#fail(entry, error);
     }
@@ -102,6 +118,7 @@ export class Outbox {
     const wait = (error.retryAfter ?? 0) + backoff(entry.refusals, this.#random);
     entry.refusals += 1;
     entry.sent = false;
+    if (!entry.doubt) entry.since = null; // such a refusal says that this sending did nothing
     entry.pause = this.#timers.setTimeout(() => {
       entry.pause = null;
       this.#pump();
@@ -119,6 +136,7 @@ export class Outbox {
       if (entry.sent || entry.pause !== null) continue;
       if (!this.#send(entry.text)) return;
       entry.sent = true;
+      entry.since ??= this.#timers.now();
       inFlight += 1;
     }
   }
@@ -134,4 +152,9 @@ export class Outbox {
     if (entry.deadline !== null) this.#timers.clearTimeout(entry.deadline);
     if (entry.pause !== null) this.#timers.clearTimeout(entry.pause);
   }
+}
+
+function timedOut({ command, since }) {
+  if (since !== null) return localError("timeout", command, { sent: true });
+  return localError("timeout", command, { message: "There was no connection in time: it was not sent, and did not happen." });
 }

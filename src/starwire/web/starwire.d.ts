@@ -197,6 +197,8 @@ export class CommandError extends Error {
   readonly retry: boolean;
   readonly retryAfter: number | null;
   readonly command: string | null;
+  /** False: it never left this machine, or was refused before anything could happen. */
+  readonly sent: boolean;
 }
 
 export class AuthError extends Error {
@@ -211,7 +213,7 @@ export class AuthError extends Error {
 
 export const LOCAL_CODES: Readonly<Record<LocalCode, string>>;
 export const CLOSE_CODES: Readonly<
-  Record<number, { readonly name: string; readonly reconnect: "advised" | "backoff" | "new_token" | "never" }>
+  Record<number, { readonly name: string; readonly reconnect: "advised" | "backoff" | "later" | "new_token" | "never" }>
 >;
 
 export interface AuthOptions {

@@ -39,10 +39,11 @@ export class Tokens {
     return this.#current.access_token;
   }
 
-  /** An access token other than `stale`. */
+  /** An access token other than `stale`, good for some seconds more. */
   async renew(stale) {
-    if (this.#current !== null && this.#current.access_token !== stale) return this.#current.access_token;
-    this.#flight ??= this.#locked(() => this.#exchange(stale)).finally(() => {
+    const known = this.current;
+    if (known !== null && known !== stale && this.#left() >= MARGIN_MS) return known;
+    this.#flight ??= this.#locked(() => this.#exchange(known ?? stale)).finally(() => {
       this.#flight = null;
     });
     await this.#flight;
@@ -75,8 +76,10 @@ export class Tokens {
       this.#adopt(await post(this.#url, { refresh_token: refreshToken }, { fetch: this.#fetch }));
     } catch (error) {
       // Another tab without locks may have been faster: then the newer tokens stand in the store.
-      if (!(error instanceof AuthError && error.final && (await this.#readAgain(stale)))) throw error;
-      return;
+      if (error instanceof AuthError && error.final && (await this.#readAgain(stale))) return;
+      // Without a store there is nowhere to find the newer token, and asking with the old one for a minute ends the session.
+      if (error.code === "rotated" && this.#source === null) throw new AuthError("unauthorized", error.message, 401);
+      throw error;
     }
     if (this.#onTokens === null) return;
     // Within the lock, so that the next tab finds them; an error of the page's own was reported already.

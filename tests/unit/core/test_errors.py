@@ -49,7 +49,9 @@ def test_the_error_codes_are_those_of_the_design() -> None:
 def test_the_close_codes_are_those_of_the_design() -> None:
     reconnect = {code: row.reconnect for code, row in CLOSE_CODES.items()}
     assert {code: reconnect[code] for code in (1001, 1012)} == {1001: "advised", 1012: "advised"}
-    assert {code for code, how in reconnect.items() if how == "never"} == {1009, 4400, 4403}
+    assert {code for code, how in reconnect.items() if how == "never"} == {4403}
+    assert {code for code, how in reconnect.items() if how == "later"} == {4400, 4429}
+    assert reconnect[1009] == "backoff"
     assert {code for code, how in reconnect.items() if how == "new_token"} == {4401}
     assert {4400, 4401, 4403, 4408, 4429} <= set(reconnect)
 

@@ -30,8 +30,6 @@ const confirmLeaving = (account) => !account.guest || confirm("A guest who signs
 const WORDS = { open: "The line is open", connecting: "Calling…", closed: "The line is closed" };
 const REASONS = {
   refused: "The server did not let this page in. Load it again to try once more.",
-  abuse: "The server has hung up. Load the page again to go on.",
-  too_big: "What was sent was too long. Load the page again to go on.",
 };
 
 function Line() {
