@@ -17,6 +17,7 @@ from starwire.clock import isoformat
 from starwire.errors import Refused, Rejected
 from starwire.identity import Identity
 from starwire.lifecycle import Publication
+from starwire.limits import Limits
 from starwire.process import DUE, FINISHED, ProcessRow, partition_of
 from starwire.protocol import encode, error_reply, push_frame
 from starwire.store.queries import EventRow, PartitionRow, StoredReply, Work
@@ -102,13 +103,14 @@ class Batch:
         now: int,
         partitions: int,
         *,
-        subscriptions: int = 1_000,
+        limits: Limits,
     ) -> None:
         self.registry = registry
         self.work = work
         self.real_now = now
         self.partitions = partitions
-        self.subscriptions = subscriptions
+        self.subscriptions = limits.subscriptions
+        self.event_bytes = limits.event_bytes
         self.items = 0
         self.due: dict[str, list[tuple[int, int]]] = {}
         self.processes: dict[int, ProcessRow] = {}

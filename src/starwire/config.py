@@ -7,6 +7,7 @@ Every bound of ``limits.py`` is a setting too, ``STARWIRE_<ITS NAME>``.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
@@ -16,13 +17,14 @@ from typing import Annotated, Any, get_origin, get_type_hints
 import msgspec
 
 from starwire.errors import ConfigurationError
-from starwire.gateway.origin import normal
+from starwire.gateway.origin import ANY_HOST, normal
 from starwire.limits import Limits
 from starwire.openid import OpenID
 
 PREFIX = "STARWIRE_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 NOT_OURS = frozenset({"STARWIRE_SEED"})  # of the tests
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"", "0", "false", "no", "off"})
 Read = Callable[[str], Any]
 
@@ -83,6 +85,13 @@ def _origins(text: str) -> tuple[str, ...]:
     return tuple(origins)
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(each.strip() for each in text.split(",") if each.strip())
+    if any(each != ANY_HOST and not _HOST.fullmatch(each) for each in hosts):
+        raise _Wrong("names like play.example.com, separated by commas; no scheme, no port; * for any")
+    return tuple(each.lower() for each in hosts)
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(each.strip() for each in text.split(",") if each.strip())
 
@@ -119,6 +128,12 @@ class Settings:
     origins: Annotated[
         tuple[str, ...], _As(_origins, "other origins whose pages may connect, comma-separated")
     ] = ()
+    hosts: Annotated[
+        tuple[str, ...], _As(_hosts, "names under which pages reach this server, comma-separated")
+    ] = ()
+    metrics_token: Annotated[str | None, _As(_optional, "lets who shows it read /metrics from elsewhere")] = (
+        None
+    )
     trusted_proxies: Annotated[
         tuple[str, ...], _As(_networks, "proxies whose X-Forwarded headers are believed, comma-separated")
     ] = ()

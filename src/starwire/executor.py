@@ -226,9 +226,7 @@ class Executor:
         now = max(*(row.clock if row.now is None else max(row.now, row.clock) for row in rows), 0)
         if rows[0].now is None:
             now = max(now, self._clock.now())
-        return Batch(
-            self._registry, work, rows, now, self._partitions, subscriptions=self._limits.subscriptions
-        )
+        return Batch(self._registry, work, rows, now, self._partitions, limits=self._limits)
 
     def _stored_replies(self, batch: Batch, commands: Sequence[Command]) -> dict[int, bytes]:
         ids = [command.stored_as for command in commands if command.stored_as is not None]

@@ -16,7 +16,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     # At the socket
     hello_seconds: float = 5.0  # a page has its token at hand; who says nothing this long is not a page
     frame_bytes: int = 65_536  # a command is a few hundred bytes; OWASP advises at most 64 KB
-    header_bytes: int = 16_384  # of the upgrade request; uvicorn's own bound is 64 KB
+    greeting_bytes: int = 65_536  # of frames of one connection that wait until its hello is answered
+    request_seconds: float = 10.0  # for a whole HTTP request, an upgrade too; a bad network needs three
+    body_bytes_per_second: float = 1_000.0  # a body has that much more time: slower than any modem
+    header_bytes: int = 16_384  # of one HTTP request, an upgrade too; as most servers allow
+    requests: int = 2_000  # connections whose request is not whole; past it the oldest makes room
+    auth_body_bytes: int = 16_384  # of a request to /auth; a password of the longest kind fits ten times
     command_id_bytes: int = 64  # stored for every command
     player_bytes: int = 128  # an OpenID `sub` is at most 255 ASCII characters; few come near
     commands_per_second: float = 50.0  # sustained, for each connection
@@ -28,12 +33,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     connections_per_player: int = 20  # tabs and devices
     connections_per_address: int = 5_000  # a school or an office behind one address
     unauthenticated: int = 2_000  # sockets that have not said hello
+    unauthenticated_per_address: int = 500  # of those: no address alone fills the door
     resume_streams: int = 256  # in one hello
     subscriptions: int = 1_000  # streams that one player hears
 
     # Writing to the socket
     write_high_bytes: int = 65_536  # past it nothing more is queued for this connection
     write_low_bytes: int = 16_384  # below it the connection goes on from its cursors
+    unsent_bytes: int = 8_388_608  # of replies that a full connection has asked for; past it the end
     stalled_seconds: float = 30.0  # a reader that takes nothing this long is aborted, and resumes later
     ping_seconds: float = 20.0  # a ping to those that were silent this long…
     pong_seconds: float = 20.0  # …and an end to those that do not answer: dead peers within 45 s
@@ -55,6 +62,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     overloaded_seconds: float = 1.0  # the advice in `retry_after`
     view_threads: int = 4  # reader connections
     result_bytes: int = 1_048_576  # of one view or command
+    event_bytes: int = 65_536  # of one event: everyone who hears its stream gets it
     reply_hours: int = 24  # how long a reply is kept for a repeated command
     retry_base_seconds: float = 1.0
     retry_cap_seconds: float = 3_600.0
@@ -86,7 +94,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     password_characters: int = 8  # at least
     hashing_threads: int = 2  # argon2 takes 64 MB and tens of milliseconds each
     hashing_queue: int = 64
-    logins_per_minute: int = 30  # for each address and each name
+    logins_per_minute: int = 30  # for each address
+    login_failures_per_minute: int = 10  # for each name at each address: a hand that mistypes
+    login_failures_per_hour: int = 300  # for each name; not where its player has signed in lately
+    refreshes_per_minute: int = 600  # for each address, sign-outs too: a school after a restart
+    counted_keys: int = 20_000  # addresses and names whose tries are counted; 200 bytes each
     guests_per_minute: int = 60  # for each address
     token_warning_seconds: float = 60.0  # before expiry, `status {token_expires_in}`
 
@@ -109,6 +121,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         relations = (
             (self.write_low_bytes < self.write_high_bytes, "write_low_bytes must be below write_high_bytes"),
+            (
+                self.write_high_bytes + self.result_bytes <= self.unsent_bytes,
+                "unsent_bytes must not be below write_high_bytes + result_bytes",
+            ),
             (self.ping_seconds + self.pong_seconds <= 45, "ping_seconds + pong_seconds must be at most 45"),
             (self.key_due < self.batch_due, "key_due must be below batch_due"),
             (self.beat_seconds < self.beat_late_seconds, "beat_seconds must be below beat_late_seconds"),

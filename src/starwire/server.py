@@ -10,18 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import math
 import os
 import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 import msgspec
 import structlog
 import uvicorn
-from websockets.datastructures import Headers
 
 from starwire import kinds, system
 from starwire.app import App, Authenticate
@@ -31,12 +30,13 @@ from starwire.config import Settings
 from starwire.engines import open_engine
 from starwire.errors import ConfigurationError, Refused, Rejected
 from starwire.gateway.accounts import Accounts
+from starwire.gateway.arrivals import Arrivals
 from starwire.gateway.auth import Authenticator, revoke_session
 from starwire.gateway.http import build_http
 from starwire.gateway.hub import Hub
 from starwire.gateway.journeys import Journeys
 from starwire.gateway.openid import ProviderTokens
-from starwire.gateway.origin import is_allowed
+from starwire.gateway.origin import Entrance, host_name
 from starwire.gateway.passwords import Passwords
 from starwire.gateway.sessions import RefreshTokens
 from starwire.gateway.tokens import Tokens, load_secret
@@ -106,7 +106,7 @@ class Server:
         self.limits = settings.limits
         self.clock = clock or SystemClock()
         self.name = secrets.token_hex(4)
-        self._proxies = [ip_network(each) for each in settings.trusted_proxies]
+        self.arrivals = Arrivals(self.limits, self.clock)
         self.registry = app.registry(system.module)
         self._tasks: set[asyncio.Task[None]] = set()
         self.opened = open_engine(app, self.registry, settings, self.clock, gateway=self.name)
@@ -151,13 +151,18 @@ class Server:
 
     def _uvicorn_config(self) -> uvicorn.Config:
         settings = self.settings
+        hosts = (*settings.hosts, host_name(settings.host))
+        entrance = Entrance(hosts=hosts, origins=settings.origins, proxies=settings.trusted_proxies)
         http = build_http(
             self.app,
             self.registry,
             self.accounts,
             ready=self.beat.ready,
             journeys=self.journeys.latest,
+            hosts=hosts,
             origins=settings.origins,
+            metrics_token=settings.metrics_token,
+            body_bytes=self.limits.auth_body_bytes,
             dev=settings.dev,
             lifespan=self._lifespan,
         )
@@ -165,14 +170,14 @@ class Server:
             http,
             host=settings.host,
             port=settings.port,
-            http="httptools",
-            ws=serving(self.limits, self.hub.open, allows=self._allows, address_of=self._address_of),
+            http=self.arrivals.protocol(),
+            ws=serving(self.limits, self.hub.open, entrance),
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies) or None,
-            timeout_graceful_shutdown=int(self.limits.drain_seconds),
+            timeout_graceful_shutdown=math.ceil(self.limits.drain_seconds),
             lifespan="on",
         )
 
@@ -232,8 +237,13 @@ class Server:
         task = asyncio.get_running_loop().create_task(run())
         self._tasks.add(task)
 
-    async def _check(self) -> None:
+    def look(self) -> None:
+        """Look at the deadlines of all connections, as is done each second."""
+        self.arrivals.check()
         self.hub.check()
+
+    async def _check(self) -> None:
+        self.look()
 
     async def _beat(self) -> None:
         self.beat.run_once()
@@ -245,23 +255,6 @@ class Server:
 
     async def _drain(self) -> None:
         await self.hub.drain("restart", self.limits.drain_seconds)
-
-    def _allows(self, headers: Headers, peer: str, tls: bool) -> bool:
-        forwarded = self._trusts(peer) and headers.get("X-Forwarded-Proto") == "https"
-        return is_allowed(
-            headers.get("Origin"),
-            scheme="https" if tls or forwarded else "http",
-            host=headers.get("Host", ""),
-            allowlist=self.settings.origins,
-        )
-
-    def _address_of(self, headers: Headers, peer: str) -> str:
-        forwarded = headers.get("X-Forwarded-For")
-        return forwarded.rpartition(",")[2].strip() if forwarded and self._trusts(peer) else peer
-
-    def _trusts(self, peer: str) -> bool:
-        """Whether the peer is one of the proxies whose headers are believed."""
-        return bool(peer) and any(ip_address(peer) in network for network in self._proxies)
 
     async def _submit(self, player: str, order: kinds.Command, id: str | None) -> Any:
         command = system.internal(order, player=player, partitions=self.engine.partitions)
@@ -276,7 +269,8 @@ class Server:
         details = error.details if isinstance(error.details, dict) else {}
         if isinstance(error.reason, str):
             raise Rejected(error.reason, error.message, **details)
-        raise Refused(error.code, error.message, **details)
+        after = error.retry_after if isinstance(error.retry_after, float) else None
+        raise Refused(error.code, error.message, retry_after=after, **details)
 
 
 def _chosen_auth(app: App, settings: Settings) -> Authenticate | OpenID | None:

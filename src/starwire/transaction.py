@@ -57,6 +57,8 @@ class Scope(Protocol):
     partitions: int
     subscriptions: int
     """How many streams one player may be granted."""
+    event_bytes: int
+    """How large the data of one event may be, and its sentence."""
 
     def new_process_id(self, key: str) -> int:
         """The next id of the key's partition."""
@@ -151,7 +153,7 @@ class Transaction:
                 returns that one.
 
         Raises:
-            NotAllowed: the kind has no handler in this app.
+            NotAllowed: the kind has no handler in this app, or what is public of it exceeds ``event_bytes``.
             ValueError: ``due`` has no time zone.
         """
         kind = self._scope.registry.process_names.get(type(process))
@@ -177,7 +179,7 @@ class Transaction:
             owner=owner,
             stream=heard,
             data=data,
-            public=_public(process, data),
+            public=self._public(kind, process, data),
             unique_name=unique,
             state=State.PENDING,
             attempt=0,
@@ -247,7 +249,8 @@ class Transaction:
         ``message`` is a sentence for people; without it the event's own ``message()`` is used.
 
         Raises:
-            NotAllowed: the stream has no name, or the event's name is one of the framework's own.
+            NotAllowed: the stream has no name, the event's name is one of the framework's own, or the event
+                exceeds the limit ``event_bytes``.
         """
         name = kinds.wire_name(type(event))
         if name in RESERVED and type(event).__module__ != "starwire.system":
@@ -256,7 +259,9 @@ class Transaction:
             raise NotAllowed(f"tx.publish: a stream has a name, not {stream!r}")
         sentence = event.message() if message is None else message
         _check_texts(stream, sentence)
-        self.changes.publications.append(Publication(stream, name, self._now, encode(event), sentence))
+        data = encode(event)
+        self._check_size(name, len(data) + len((sentence or "").encode()))
+        self.changes.publications.append(Publication(stream, name, self._now, data, sentence))
 
     def subscribe(self, player: str, stream: str) -> None:
         """Grant a stream to a player, from here on; takes effect on open connections at once.
@@ -322,6 +327,17 @@ class Transaction:
     def _change(self, row: ProcessRow, event: str) -> None:
         self.changes.processes[row.id] = row
         self.changes.publications += lifecycle(row, event, self._now)
+
+    def _public(self, kind: str, process: kinds.Process, data: bytes) -> bytes:
+        """What everyone may know of a process; its lifecycle events carry it."""
+        public = _public(process, data)
+        self._check_size(f"process_started of {kind}", len(public))
+        return public
+
+    def _check_size(self, event: str, size: int) -> None:
+        if size > self._scope.event_bytes:
+            most = self._scope.event_bytes
+            raise NotAllowed(f"the event {event} has {size} bytes; the limit event_bytes is {most}")
 
 
 class Read:

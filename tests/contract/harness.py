@@ -290,7 +290,7 @@ class Gateway:
 
     def look(self) -> None:
         """Have the gateway look at deadlines and lateness now, as it does each second."""
-        self.server.hub.check()
+        self.server.look()
 
     @property
     def port(self) -> int:

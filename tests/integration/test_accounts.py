@@ -259,15 +259,57 @@ async def test_one_address_makes_so_many_guests_a_minute_and_others_still_get_in
         assert (await doors.post("/auth/guest")).status == 200
 
 
-async def test_guessing_one_name_from_many_addresses_is_slowed_down(tmp_path: Path) -> None:
+WRONG = {**ADA, "password": "guess-guess"}
+
+
+async def test_an_address_tries_so_many_names_a_minute_and_no_more(tmp_path: Path) -> None:
     async with open_doors(tmp_path, limits=Limits(logins_per_minute=3)) as doors:
-        await doors.post("/auth/register", ADA)
-        wrong = {**ADA, "password": "guess-guess"}
-        answers = [await doors.post("/auth/login", wrong, client=f"192.0.2.{n}") for n in range(10, 14)]
+        names = [{**WRONG, "name": name} for name in ("Bob", "Cid", "Dan", "Eve")]
+        answers = [await doors.post("/auth/login", each) for each in names]
         assert [answer.status for answer in answers] == [401, 401, 401, 429]
-        assert (
-            await doors.post("/auth/login", {**wrong, "name": "Grace"}, client="192.0.2.99")
-        ).status == 401
+        wait = answers[-1].json()["error"]["retry_after"]
+        assert (await doors.post("/auth/login", WRONG, client="192.0.2.2")).status == 401
+        doors.later(wait + 0.001)
+        assert (await doors.post("/auth/login", names[-1])).status == 401
+
+
+async def test_guessing_one_name_from_one_address_is_slowed_down_and_stops_nobody_elsewhere(
+    tmp_path: Path,
+) -> None:
+    async with open_doors(tmp_path, limits=Limits(login_failures_per_minute=2)) as doors:
+        await doors.post("/auth/register", ADA, client="192.0.2.2")
+        answers = [await doors.post("/auth/login", each) for each in (WRONG, WRONG, WRONG, ADA)]
+        assert [answer.status for answer in answers] == [401, 401, 429, 429]
+        assert (await doors.post("/auth/login", {**WRONG, "name": "Grace"})).status == 401
+        assert (await doors.post("/auth/login", ADA, client="192.0.2.3")).status == 200
+
+
+async def test_guessing_one_name_from_many_addresses_is_slowed_down_and_its_player_gets_in_at_home(
+    tmp_path: Path,
+) -> None:
+    async with open_doors(tmp_path, limits=Limits(login_failures_per_hour=3)) as doors:
+        await doors.post("/auth/register", ADA, client="192.0.2.2")
+        answers = [await doors.post("/auth/login", WRONG, client=f"192.0.2.{n}") for n in range(10, 14)]
+        assert [answer.status for answer in answers] == [401, 401, 401, 429]
+        assert (await doors.post("/auth/login", ADA, client="192.0.2.14")).status == 429, (
+            "nor its player abroad"
+        )
+        assert (await doors.post("/auth/login", ADA, client="192.0.2.2")).status == 200
+        doors.later(2 * 3600)
+        assert (await doors.post("/auth/login", ADA, client="192.0.2.14")).status == 200
+
+
+@pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout"])
+async def test_an_address_shows_so_many_refresh_tokens_a_minute_and_no_more(
+    tmp_path: Path, path: str
+) -> None:
+    async with open_doors(tmp_path, limits=Limits(refreshes_per_minute=2)) as doors:
+        guests = [(await doors.post("/auth/guest")).json() for _ in range(3)]
+        tokens = [{"refresh_token": guest["refresh_token"]} for guest in guests]
+        answers = [await doors.post(path, each) for each in tokens]
+        assert [answer.status for answer in answers] == [200, 200, 429]
+        assert refused(answers[-1]) == (429, "rate_limited")
+        assert (await doors.post(path, tokens[2], client="192.0.2.2")).status == 200
 
 
 async def test_more_hashing_than_fits_is_refused_before_it_begins() -> None:

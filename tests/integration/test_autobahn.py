@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+from starwire.gateway.origin import Entrance
 from starwire.gateway.websocket import WebSocket, serving
 from starwire.limits import Limits
 from tests.contract.harness import eventually
@@ -62,7 +63,7 @@ async def nothing(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
-    protocol = serving(Limits(frame_bytes=20_000_000), Echo, allows=lambda *_: True)
+    protocol = serving(Limits(frame_bytes=20_000_000), Echo, Entrance())
     server = uvicorn.Server(uvicorn.Config(nothing, port=0, ws=protocol, lifespan="off", log_config=None))
     serve = asyncio.create_task(server.serve())
     await eventually(lambda: server.started, "uvicorn")

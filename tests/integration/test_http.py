@@ -18,7 +18,12 @@ from tests.support.asgi import Answer, request
 from tests.support.doors import Doors, open_doors
 from tests.support.serving import serving
 
+HOSTS = ("game.example",)
 AUTH = ("guest", "register", "login", "refresh", "logout")
+
+
+def is_ready() -> tuple[bool, dict[str, Any]]:
+    return True, {}
 
 
 class Plant(starwire.Command, frozen=True):
@@ -238,6 +243,27 @@ async def test_every_answer_protects_its_page(doors: Doors, path: str) -> None:
     assert "camera=()" in headers["permissions-policy"]
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz", "/auth/guest", "/starwire/starwire.js", "/api/hello"])
+@pytest.mark.parametrize("host", ["evil.example:8000", "game.example.evil.example", "localhost.evil.example"])
+async def test_nothing_is_served_under_a_name_that_is_not_ours(doors: Doors, host: str, path: str) -> None:
+    answer = await get(doors, path, headers={"host": host})
+    assert answer.status == 421
+    assert host.partition(":")[0] in answer.body.decode()
+    assert "STARWIRE_HOSTS" in answer.body.decode()
+
+
+@pytest.mark.parametrize(
+    "host", ["game.example", "Game.Example.:80", "localhost:8000", "192.0.2.7", "[::1]:8000", ""]
+)
+async def test_our_names_and_addresses_are_served_whatever_the_port(doors: Doors, host: str) -> None:
+    assert (await get(doors, "/healthz", headers={"host": host})).status == 200
+
+
+async def test_a_rebound_page_signs_nobody_in_though_its_origin_is_its_host(doors: Doors) -> None:
+    headers = {"host": "evil.example:8000", "origin": "http://evil.example:8000"}
+    assert (await doors.post("/auth/guest", headers=headers)).json()["error"]["code"] == "unknown_host"
+
+
 async def test_a_host_header_cannot_write_the_policy(doors: Doors) -> None:
     headers = (await get(doors, "/", headers={"host": "x; script-src *"})).headers
     assert "script-src" not in headers["content-security-policy"]
@@ -287,12 +313,44 @@ async def test_a_failure_tells_the_client_nothing_of_its_reason(doors: Doors) ->
 
 async def test_health_and_metrics_are_told(doors: Doors) -> None:
     assert (await get(doors, "/healthz")).json() == {"ok": True}
-    assert b"starwire_connections" in (await get(doors, "/metrics")).body
+    assert b"starwire_connections" in (await get(doors, "/metrics", client="127.0.0.1")).body
+
+
+SHOWN = {"authorization": "Bearer s3cret"}
+
+
+@pytest.mark.parametrize(
+    ("client", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("::1", {}, 200),
+        ("192.0.2.1", {}, 401),
+        ("127.0.0.1", {"x-forwarded-for": "127.0.0.1"}, 401),
+        ("127.0.0.1", {"forwarded": "for=192.0.2.1"}, 401),
+        ("192.0.2.1", SHOWN, 200),
+        ("127.0.0.1", {"x-forwarded-for": "192.0.2.1", **SHOWN}, 200),
+        ("192.0.2.1", {"authorization": "Bearer s3creT"}, 401),
+        ("192.0.2.1", {"authorization": "Bearer "}, 401),
+    ],
+)
+async def test_metrics_are_told_to_this_machine_and_to_who_shows_the_token(
+    orchard: starwire.App, client: str, headers: dict[str, str], status: int
+) -> None:
+    http = build_http(orchard, orchard.registry(), None, ready=is_ready, hosts=HOSTS, metrics_token="s3cret")
+    answer = await request(http, "GET", "/metrics", client=client, headers=headers)
+    assert answer.status == status
+    assert (b"starwire_connections" in answer.body) is (status == 200)
+
+
+async def test_without_a_token_metrics_are_for_this_machine_only(doors: Doors) -> None:
+    answer = await get(doors, "/metrics", headers={"authorization": "Bearer None"})
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
 
 
 @pytest.mark.parametrize(("ready", "status"), [(True, 200), (False, 503)])
 async def test_readiness_is_what_the_server_says(orchard: starwire.App, ready: bool, status: int) -> None:
-    http = build_http(orchard, orchard.registry(), None, ready=lambda: (ready, {"beat_age": 1.5}))
+    told = {"beat_age": 1.5}
+    http = build_http(orchard, orchard.registry(), None, ready=lambda: (ready, told), hosts=HOSTS)
     answer = await request(http, "GET", "/readyz")
     assert (answer.status, answer.json()) == (status, {"ok": ready, "beat_age": 1.5})
 

@@ -83,7 +83,7 @@ async def open_doors(
         clock=clock,
         limits=limits,
     )
-    options.setdefault("ready", lambda: (True, {}))
+    options = {"ready": lambda: (True, {}), "hosts": ["game.example"], **options}
     own = accounts if app.auth is None else None
     http = build_http(app, registry, own, **options)
     try:

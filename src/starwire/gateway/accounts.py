@@ -16,12 +16,12 @@ from starwire.clock import Clock
 from starwire.engine import Engine
 from starwire.errors import Refused, Unauthenticated
 from starwire.gateway import sessions
+from starwire.gateway.attempts import Attempts
 from starwire.gateway.auth import revoke_session
 from starwire.gateway.names import checked_name, checked_password, folded, guest_name
 from starwire.gateway.passwords import Passwords
 from starwire.gateway.sessions import Outcome, RefreshTokens
 from starwire.gateway.tokens import Tokens
-from starwire.gateway.windows import SlidingWindow, address_key
 from starwire.limits import Limits
 from starwire.store import tables
 
@@ -79,9 +79,7 @@ class Accounts:
         self._clock = clock
         self._limits = limits
         self._life = limits.refresh_days * 86_400 * 1_000_000
-        self._new_here = SlidingWindow(limits.guests_per_minute)
-        self._attempts = SlidingWindow(limits.logins_per_minute)
-        self._failures = SlidingWindow(limits.logins_per_minute)
+        self._attempts = Attempts(limits)
 
     async def guest(self, *, address: str | None) -> SignedIn:
         """Make an account without a password.
@@ -89,7 +87,7 @@ class Accounts:
         Raises:
             Refused: ``rate_limited``.
         """
-        self._limit_new(address)
+        self._attempts.new_account(address, self._clock.monotonic())
         refresh_token = self._refresh.first()
         now = self._clock.now()
 
@@ -115,7 +113,7 @@ class Accounts:
         name = checked_name(name)
         password = checked_password(password, self._limits)
         guest = None if access_token is None else self._guest_of(access_token)
-        self._limit_new(address)
+        self._attempts.new_account(address, self._clock.monotonic())
         taken = Refused("name_taken", f"The name “{name}” is taken; choose another.")
         if await self._engine.read(lambda connection: find_login(connection, folded(name))) is not None:
             raise taken
@@ -137,6 +135,7 @@ class Accounts:
         if isinstance(outcome, Refused):
             raise outcome
         account, session = outcome
+        self._attempts.succeeded(folded(name), address)
         log.info("registered", player=str(account.id), guest=guest is not None)
         return self._signed(account, session, refresh_token)
 
@@ -144,25 +143,21 @@ class Accounts:
         """Sign in with name and password.
 
         Raises:
-            Refused: ``unauthorized``, ``rate_limited`` (too many tries of this address, or too many that
-                failed for this name), ``overloaded``.
+            Refused: ``unauthorized``, ``rate_limited`` (``attempts.py`` says when), ``overloaded``.
         """
         login = folded(name)
-        failures = login[:64]  # no name is so long, and the windows' memory is bounded
-        moment = self._clock.monotonic()
-        wait = self._failures.wait(failures, moment) or self._attempts.take(address_key(address), moment)
-        if wait:
-            raise Refused("rate_limited", "Too many attempts to sign in.", retry_after=wait)
+        self._attempts.login(login, address, self._clock.monotonic())
         account = await self._engine.read(lambda connection: find_login(connection, login))
         try:
             password = checked_password(password, self._limits)
         except Refused:
             password = ""  # no account has it; the work is done all the same
         if not await self._passwords.verify(None if account is None else account.password, password):
-            self._failures.count(failures, moment)
+            self._attempts.failed(login, address, self._clock.monotonic())
             log.warning("login_refused", address=address)
             raise Refused("unauthorized", "The name or the password is wrong.")
         assert account is not None  # noqa: S101 -- no password of nobody is right
+        self._attempts.succeeded(login, address)
         await self._rehash(account, password)
         refresh_token = self._refresh.first()
         now = self._clock.now()
@@ -172,12 +167,14 @@ class Accounts:
         log.info("login", player=str(account.id))
         return self._signed(account, session, refresh_token)
 
-    async def refresh(self, refresh_token: str) -> SignedIn:
+    async def refresh(self, refresh_token: str, *, address: str | None) -> SignedIn:
         """Exchange a refresh token for new tokens. ``sessions.py`` says what its second use means.
 
         Raises:
-            Refused: ``unauthorized`` (sign in again), or ``rotated`` (read the token that was stored since).
+            Refused: ``unauthorized`` (sign in again), ``rotated`` (read the token that was stored since), or
+                ``rate_limited``.
         """
+        self._attempts.renewal(address, self._clock.monotonic())
         digest = self._refresh.digest(refresh_token)
         unknown = Refused("unauthorized", "The refresh token is not valid any more; sign in again.")
         if not await self._engine.read(lambda connection: sessions.is_known(connection, digest)):
@@ -198,11 +195,17 @@ class Accounts:
             raise unknown
         return self._signed(account, refreshed.session, refreshed.refresh_token)
 
-    async def logout(self, refresh_token: str | None, *, access_token: str | None = None) -> None:
+    async def logout(
+        self, refresh_token: str | None, *, access_token: str | None = None, address: str | None
+    ) -> None:
         """End the session of either token: its tokens are void, its connections are closed.
 
         A session that is over already is none to refuse.
+
+        Raises:
+            Refused: ``rate_limited``.
         """
+        self._attempts.renewal(address, self._clock.monotonic())
         identity = None
         if access_token is not None:
             try:
@@ -222,11 +225,6 @@ class Accounts:
         for session, player in await self._engine.write(work):
             log.info("logout", player=player)
             await revoke_session(self._engine, player, session)
-
-    def _limit_new(self, address: str | None) -> None:
-        wait = self._new_here.take(address_key(address), self._clock.monotonic())
-        if wait:
-            raise Refused("rate_limited", "Too many new accounts from this address.", retry_after=wait)
 
     def _guest_of(self, access_token: str) -> tuple[int, str]:
         """(account, session) that a guest's token names."""

@@ -101,7 +101,16 @@ class Phase(Enum):
 class Connection:
     """The protocol of one client."""
 
-    __slots__ = ("_allowance", "_allowed_at", "_limits", "_strikes", "_waiting", "in_flight", "phase")
+    __slots__ = (
+        "_allowance",
+        "_allowed_at",
+        "_limits",
+        "_strikes",
+        "_waiting",
+        "_waiting_bytes",
+        "in_flight",
+        "phase",
+    )
 
     def __init__(self, limits: Limits, now: float) -> None:
         self.phase = Phase.FRESH
@@ -110,22 +119,27 @@ class Connection:
         self._allowance = float(limits.commands_burst)
         self._allowed_at = now
         self._strikes: list[float] = []
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
 
     def receive(self, text: str, now: float) -> list[Action]:
-        """One text frame has come. Frames that come while the token is checked wait for ``welcome``."""
+        """One text frame has come.
+
+        Frames that come while the token is checked wait for ``welcome``. Those for which there is no room are
+        refused with ``rate_limited``, and no abuse: a page that comes back may have a lot to send.
+        """
         if self.phase is Phase.CLOSED:
             return []
-        if self.phase is Phase.GREETING:
-            if len(self._waiting) >= self._limits.commands_in_flight:
-                return self._close(4400, "too many frames before hello was answered")
-            self._waiting.append(text)
+        if self.phase is Phase.GREETING and self._keep(text):
             return []
         try:
             frame = parse(text, id_bytes=self._limits.command_id_bytes)
         except BadFrame as bad:
             return self._strike(bad.reply, bad.code, now)
         refusal = self._spend(now)
+        if refusal is None and self.phase is Phase.GREETING:
+            seconds = self._limits.overloaded_seconds
+            refusal = Refused("rate_limited", "Hello is not answered yet.", retry_after=seconds)
         if refusal is not None:
             return [Send(error_reply(frame.id, frame.command, refusal))]
         try:
@@ -147,7 +161,7 @@ class Connection:
         self.phase = Phase.OPEN
         actions: list[Action] = []
         while self._waiting:
-            actions += self.receive(self._waiting.popleft(), now)
+            actions += self.receive(self._waiting.popleft().decode(errors="surrogatepass"), now)
         return actions
 
     def answered(self) -> None:
@@ -158,6 +172,18 @@ class Connection:
         """The connection is over, or about to be."""
         self.phase = Phase.CLOSED
         self._waiting.clear()
+
+    def _keep(self, text: str) -> bool:
+        """Let a frame wait until hello is answered, if there is room; one frame always has."""
+        data = text.encode(errors="surrogatepass")  # as a str, one emoji makes each character four bytes
+        size = self._waiting_bytes + len(data)
+        if self._waiting and (
+            len(self._waiting) >= self._limits.commands_in_flight or size > self._limits.greeting_bytes
+        ):
+            return False
+        self._waiting.append(data)
+        self._waiting_bytes = size
+        return True
 
     def _understand(self, frame: ClientFrame, now: float) -> list[Action]:
         if frame.command == "hello":

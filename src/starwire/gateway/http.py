@@ -1,13 +1,15 @@
 """Everything over HTTP but the socket: accounts, health, metrics, pages.
 
 ``build_http`` puts the routes together: the app's own first, then these. The rules of ``/auth``: POST with
-JSON of at most 16 KB from an allowed origin (so that no foreign page can sign anybody in or out), errors as
+bounded JSON from an allowed origin (so that no foreign page can sign anybody in or out), errors as
 ``{"error": {"code", "message"}}``. Next hop: ``accounts.py``.
 """
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Awaitable, Callable, Collection
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +17,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Lifespan
@@ -27,6 +29,7 @@ from starwire.gateway.accounts import Accounts
 from starwire.gateway.origin import is_allowed
 from starwire.gateway.pages import Pages, page
 from starwire.gateway.responses import (
+    OwnHosts,
     SecurityHeaders,
     json_response,
     on_failure,
@@ -35,7 +38,6 @@ from starwire.gateway.responses import (
 )
 from starwire.schema import describe
 
-BODY_BYTES = 16_384
 WEB = Path(__file__).parents[1] / "web"
 Ready = Callable[[], tuple[bool, dict[str, Any]]]
 Journeys = Callable[[], list[Any]]
@@ -78,7 +80,10 @@ def build_http(
     *,
     ready: Ready,
     journeys: Journeys = list,
+    hosts: Collection[str] = (),
     origins: Collection[str] = (),
+    metrics_token: str | None = None,
+    body_bytes: int = 16_384,
     dev: bool = False,
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
@@ -90,7 +95,10 @@ def build_http(
         accounts: the built-in accounts; None under ``App(auth=…)``: then ``/auth`` is not there.
         ready: whether the server is ready, and what to report; asked by ``/readyz``.
         journeys: the latest commands' journeys, for ``/dev/journeys``.
+        hosts: the names of this server; a request under another is refused.
         origins: other origins whose pages may use ``/auth``; the socket has the same list.
+        metrics_token: lets who shows it read ``/metrics`` from elsewhere than this machine.
+        body_bytes: of a request to ``/auth``.
         dev: serve ``/dev``.
         lifespan: what runs around the serving.
 
@@ -99,8 +107,8 @@ def build_http(
     """
     routes: list[BaseRoute] = [
         *app.routes,
-        *_auth_routes(accounts, origins),
-        *_health_routes(ready),
+        *_auth_routes(accounts, _Bodies(origins, body_bytes)),
+        *_health_routes(ready, metrics_token),
         *(_dev_routes(registry, journeys) if dev else ()),
         Mount("/starwire", Pages(WEB, hidden=("dev",))),
     ]
@@ -111,13 +119,13 @@ def build_http(
         routes.append(Mount("/static", Pages(app.static)))
     return Starlette(
         routes=routes,
-        middleware=[Middleware(SecurityHeaders)],
+        middleware=[Middleware(SecurityHeaders), Middleware(OwnHosts, hosts=hosts)],
         lifespan=lifespan,
         exception_handlers={Refused: on_refused, HTTPException: on_http_error, Exception: on_failure},
     )
 
 
-def _auth_routes(accounts: Accounts | None, origins: Collection[str]) -> list[BaseRoute]:
+def _auth_routes(accounts: Accounts | None, bodies: _Bodies) -> list[BaseRoute]:
     if accounts is None:
 
         async def absent(_: Request) -> Response:
@@ -126,30 +134,31 @@ def _auth_routes(accounts: Accounts | None, origins: Collection[str]) -> list[Ba
         return [Route("/auth/{rest:path}", absent, methods=["GET", "POST"])]
 
     async def guest(request: Request) -> Any:
-        await _body(request, _guest, origins)
+        await bodies.read(request, _guest)
         return await accounts.guest(address=_address(request))
 
     async def register(request: Request) -> Any:
-        body = await _body(request, _credentials, origins)
+        body = await bodies.read(request, _credentials)
         return await accounts.register(
             body.name, body.password, address=_address(request), access_token=_bearer(request)
         )
 
     async def login(request: Request) -> Any:
-        body = await _body(request, _credentials, origins)
+        body = await bodies.read(request, _credentials)
         return await accounts.login(body.name, body.password, address=_address(request))
 
     async def refresh(request: Request) -> Any:
-        return await accounts.refresh((await _body(request, _refresh, origins)).refresh_token)
+        body = await bodies.read(request, _refresh)
+        return await accounts.refresh(body.refresh_token, address=_address(request))
 
     async def logout(request: Request) -> Any:
-        body = await _body(request, _logout, origins)
+        body = await bodies.read(request, _logout)
         bearer = _bearer(request)
         if body.refresh_token is None and bearer is None:
             raise Refused(
                 "invalid_args", "refresh_token: needed, unless an access token is in Authorization."
             )
-        await accounts.logout(body.refresh_token, access_token=bearer)
+        await accounts.logout(body.refresh_token, access_token=bearer, address=_address(request))
         return {}
 
     return [_post(f"/auth/{each.__name__}", each) for each in (guest, register, login, refresh, logout)]
@@ -162,7 +171,7 @@ def _post(path: str, answer: Callable[[Request], Awaitable[Any]]) -> Route:
     return Route(path, endpoint, methods=["POST"])
 
 
-def _health_routes(ready: Ready) -> list[BaseRoute]:
+def _health_routes(ready: Ready, metrics_token: str | None) -> list[BaseRoute]:
     async def healthz(_: Request) -> Response:
         return json_response({"ok": True})
 
@@ -170,7 +179,12 @@ def _health_routes(ready: Ready) -> list[BaseRoute]:
         ok, report = ready()
         return json_response({"ok": ok, **report}, 200 if ok else 503)
 
-    async def metrics(_: Request) -> Response:
+    async def metrics(request: Request) -> Response:
+        shown = _bearer(request) or ""
+        if not _is_here(request) and not (
+            metrics_token is not None and hmac.compare_digest(shown.encode(), metrics_token.encode())
+        ):
+            raise Refused("unauthorized", "Metrics are for this machine, and for STARWIRE_METRICS_TOKEN.")
         return Response(telemetry.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     endpoints = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics}
@@ -194,30 +208,60 @@ def _dev_routes(registry: Registry, journeys: Journeys) -> list[BaseRoute]:
     ]
 
 
-async def _body(request: Request, decoder: msgspec.json.Decoder[T], origins: Collection[str]) -> T:
-    """Check where a request comes from and read its body.
+class _Bodies:
+    """Reads the bodies of ``/auth``, after a look at where they come from.
 
     A foreign page can send a form, but neither JSON's content type nor another Origin than its own.
     """
-    host = request.headers.get("host", "")
-    if not is_allowed(request.headers.get("origin"), scheme=request.url.scheme, host=host, allowlist=origins):
-        raise Refused("foreign_origin", "Pages of this origin may not sign in here; see STARWIRE_ORIGINS.")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise Refused(
-            "unsupported_media_type", f"Content-Type: must be application/json, not {kind or 'none'}."
-        )
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > BODY_BYTES:
-            raise Refused("too_large", f"A body has at most {BODY_BYTES} bytes.")
+
+    def __init__(self, origins: Collection[str], most_bytes: int) -> None:
+        self._origins = origins
+        self._most_bytes = most_bytes
+
+    async def read(self, request: Request, decoder: msgspec.json.Decoder[T]) -> T:
+        """The body as its struct.
+
+        Raises:
+            Refused: the origin, the content type, the size or the content is wrong.
+        """
+        origin, host = request.headers.get("origin"), request.headers.get("host", "")
+        if not is_allowed(origin, scheme=request.url.scheme, host=host, allowlist=self._origins):
+            raise Refused(
+                "foreign_origin", "Pages of this origin may not sign in here; see STARWIRE_ORIGINS."
+            )
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise Refused(
+                "unsupported_media_type", f"Content-Type: must be application/json, not {kind or 'none'}."
+            )
+        data = await self._bytes(request)
+        try:
+            return decoder.decode(data or b"{}")
+        except msgspec.ValidationError as error:
+            raise Refused("invalid_args", f"{str(error).replace(' - at `$.', ' at `')}.") from None
+        except (msgspec.DecodeError, RecursionError, UnicodeError):
+            raise Refused("malformed", "The body is not JSON.") from None
+
+    async def _bytes(self, request: Request) -> bytearray:
+        data = bytearray()
+        try:
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > self._most_bytes:
+                    raise Refused("too_large", f"A body has at most {self._most_bytes} bytes.")
+        except ClientDisconnect:
+            raise Refused("malformed", "The body did not come.") from None  # nobody hears it
+        return data
+
+
+def _is_here(request: Request) -> bool:
+    """Whether a request comes from this machine; what a proxy forwards does not."""
+    if "x-forwarded-for" in request.headers or "forwarded" in request.headers:
+        return False
     try:
-        return decoder.decode(data or b"{}")
-    except msgspec.ValidationError as error:
-        raise Refused("invalid_args", f"{str(error).replace(' - at `$.', ' at `')}.") from None
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        raise Refused("malformed", "The body is not JSON.") from None
+        return ip_address(_address(request) or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _address(request: Request) -> str | None:

@@ -23,6 +23,7 @@ from starwire.gateway.feeds import Feeds, Listener
 from starwire.gateway.journeys import Journeys
 from starwire.gateway.session import Session, Transport
 from starwire.gateway.tasks import Tasks
+from starwire.gateway.windows import address_key
 from starwire.identity import Identity
 from starwire.limits import Limits
 from starwire.protocol import (
@@ -66,6 +67,7 @@ class Hub:
         self._authenticate = authenticate
         self._by_player: dict[str, int] = {}
         self._by_address: dict[str, int] = {}
+        self._at_door: dict[str, int] = {}
         self._greeted = 0
         self._tasks = Tasks()
         self._feeds = Feeds(engine, limits, is_live=self._is_live, wrap=wrap, spawn=self._tasks.spawn)
@@ -77,13 +79,15 @@ class Hub:
         """A connection has been made; it must say hello."""
         session = Session(self, transport)
         self.sessions.add(session)
-        address = transport.address
-        self._by_address[address] = self._by_address.get(address, 0) + 1
+        address = address_key(transport.address)
+        for counts in (self._by_address, self._at_door):
+            counts[address] = counts.get(address, 0) + 1
         if self.closing:
             session.close(1012, "the server is stopping")
         elif (
             len(self.sessions) > self.limits.connections
             or self._by_address[address] > self.limits.connections_per_address
+            or self._at_door[address] > self.limits.unauthenticated_per_address
             or len(self.sessions) - self._greeted > self.limits.unauthenticated
         ):
             session.close(4429, "too many connections")
@@ -94,9 +98,12 @@ class Hub:
         if session not in self.sessions:
             return
         self.sessions.discard(session)
-        _decrease(self._by_address, session.address)
+        address = address_key(session.address)
+        _decrease(self._by_address, address)
         self._feeds.leave_all(session)
-        if session.identity is not None:
+        if session.identity is None:
+            _decrease(self._at_door, address)
+        else:
             _decrease(self._by_player, session.identity.sub)
             self._greeted -= 1
             telemetry.connections.dec()
@@ -131,23 +138,23 @@ class Hub:
     async def drain(self, reason: str, seconds: float) -> None:
         """Say goodbye to everyone, in batches, each with a time of its own to come back.
 
-        Commands that were taken are answered first, for ``seconds`` at most.
+        Commands that were taken are answered first, for ``seconds`` at most for all batches together.
         """
         self.closing = True
         sessions = list(self.sessions)
+        deadline = self.clock.monotonic() + seconds
         for start in range(0, len(sessions), self.limits.drain_batch):
             batch = sessions[start : start + self.limits.drain_batch]
             for session in batch:
                 if session.connection.phase is Phase.OPEN:
                     after = self.limits.reconnect_seconds * (0.2 + 0.8 * random.random())  # noqa: S311 - jitter
                     session.send(encode(Goodbye(reason, round(after, 2))))
-            await self._answered(batch, seconds)
+            await self._answered(batch, deadline)
             for session in batch:
                 session.close(1012, reason)
 
-    async def _answered(self, sessions: list[Session], seconds: float) -> None:
-        """Wait until nothing that these sessions asked is unanswered."""
-        deadline = self.clock.monotonic() + seconds
+    async def _answered(self, sessions: list[Session], deadline: float) -> None:
+        """Wait until nothing that these sessions asked is unanswered, or the time is over for all."""
         while any(s.connection.in_flight > 0 for s in sessions if s in self.sessions):
             if self.clock.monotonic() > deadline:
                 return
@@ -185,6 +192,7 @@ class Hub:
             return
         session.identity = identity
         self._by_player[identity.sub] = self._by_player.get(identity.sub, 0) + 1
+        _decrease(self._at_door, address_key(session.address))
         self._greeted += 1
         telemetry.connections.inc()
         log.info("connected", sub=identity.sub, address=session.address)

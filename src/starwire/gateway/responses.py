@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import math
 import re
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starwire.errors import Refused
+from starwire.gateway.origin import is_ours, not_ours
 
 STATUS = {
     "malformed": 400,
@@ -31,6 +33,7 @@ STATUS = {
     "rotated": 409,
     "too_large": 413,
     "unsupported_media_type": 415,
+    "unknown_host": 421,
     "rate_limited": 429,
     "internal": 500,
     "overloaded": 503,
@@ -80,11 +83,15 @@ async def on_http_error(request: Request, error: Exception) -> Response:
         )
         if status < 500:
             code, sentence = "malformed", str(getattr(error, "detail", "The request is wrong."))
+    return _error(request, status, Refused(code, sentence), headers)
+
+
+def _error(request: Request, status: int, error: Refused, headers: dict[str, str]) -> Response:
     if _wants_json(request):
-        response = error_response(Refused(code, sentence), headers)
+        response = error_response(error, headers)
         response.status_code = status
         return response
-    return HTMLResponse(_page(status, sentence), status, headers)
+    return HTMLResponse(_page(status, error.message), status, headers)
 
 
 async def on_failure(request: Request, error: Exception) -> Response:
@@ -100,7 +107,7 @@ def _wants_json(request: Request) -> bool:
 
 
 def _page(status: int, sentence: str) -> str:
-    title = {404: "Not here", 405: "Not like this"}.get(status, "That went wrong")
+    title = {404: "Not here", 405: "Not like this", 421: "Not under this name"}.get(status, "That went wrong")
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
@@ -133,6 +140,29 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+class OwnHosts:
+    """Refuses requests under a name that is not this server's. A pure ASGI middleware.
+
+    Args:
+        app: what the others are passed on to.
+        hosts: the names of this server, as ``origin.is_ours`` takes them.
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        if scope["type"] == "http":
+            named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+            if len(named) > 1 or not is_ours(named[0] if named else "", self._hosts):
+                refusal = Refused("unknown_host", not_ours(named[0]))
+                await _error(Request(scope), STATUS[refusal.code], refusal, {})(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def _protections(host: str) -> dict[str, str]:

@@ -5,7 +5,8 @@ uvicorn parses the upgrade request and hands the transport over through its ``ws
 the receiver's business. Pushes are framed once (``wrap``) and the same bytes are written to every transport.
 
 There is no task for a connection, no timer, and no queue: when the transport is full (``pause_writing``) the
-receiver is told and reading stops, so what waits here is bounded by the transport's high-water mark.
+receiver is told and reading stops, so what waits here is bounded: pushes by the transport's high-water mark,
+replies to what was read before by ``unsent_bytes``.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from typing import Any, ClassVar, Protocol, cast
 import structlog
 from uvicorn.config import Config
 from uvicorn.server import ServerState
-from websockets.datastructures import Headers
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from starwire.gateway.origin import Entrance
 from starwire.limits import Limits
 from starwire.protocol import SUBPROTOCOL
 
@@ -76,8 +77,7 @@ class WebSocket(asyncio.Protocol):
 
     limits: ClassVar[Limits]
     accept: ClassVar[Callable[[WebSocket], Receiver]]
-    allows: ClassVar[Callable[[Headers, str, bool], bool]]
-    address_of: ClassVar[Callable[[Headers, str], str]]
+    entrance: ClassVar[Entrance]
 
     def __init__(
         self,
@@ -107,13 +107,29 @@ class WebSocket(asyncio.Protocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The upgrade request is about to come."""
+        """The upgrade request is about to come.
+
+        uvicorn sets the transport's protocol only after the request was taken; set here, ``connection_lost``
+        reaches us whatever happens in between.
+        """
         self._connections.add(self)
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
+        self._transport.set_protocol(self)
         self._transport.set_write_buffer_limits(self.limits.write_high_bytes, self.limits.write_low_bytes)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes have come."""
+        """Bytes have come. Whatever fails here ends this connection, and only this one."""
+        try:
+            self._receive(data)
+        except Exception:
+            log.exception("connection_failed", address=self.address)
+            if self._core.state is OPEN:
+                self._core.fail(CloseCode.INTERNAL_ERROR, "the server failed")
+                self._flush()
+            else:
+                self.abort()
+
+    def _receive(self, data: bytes) -> None:
         self._core.receive_data(data)
         if self._core.state is OPEN:
             self._flush()  # pongs go before the answers to what came after their pings
@@ -162,9 +178,16 @@ class WebSocket(asyncio.Protocol):
     # The receiver's side
 
     def write(self, framed: bytes) -> None:
-        """Send what ``wrap`` has made."""
-        if not self._closing:
-            self._transport.write(framed)
+        """Send what ``wrap`` has made. Who asks for more than it reads is aborted past ``unsent_bytes``.
+
+        A full connection gets no pushes, but commands that it has sent before are answered all the same.
+        """
+        if self._closing:
+            return
+        self._transport.write(framed)
+        if self._transport.get_write_buffer_size() > self.limits.unsent_bytes:
+            log.warning("unread_replies", address=self.address)
+            self.abort()
 
     def echo(self, data: bytes, *, text: bool) -> None:
         """Send a message back; for conformance tests."""
@@ -195,14 +218,16 @@ class WebSocket(asyncio.Protocol):
             self._refuse(431, "The request's headers are too large.\n")
         elif request.path.partition("?")[0] != PATH:
             self._refuse(404, f"WebSockets are at {PATH}.\n")
-        elif not type(self).allows(request.headers, self._peer(), self.config.is_ssl):
-            log.warning("foreign_origin", origin=request.headers.get("Origin"))
-            self._refuse(403, "This origin is not allowed; see STARWIRE_ORIGINS.\n")
+        elif (
+            refusal := self.entrance.refusal(request.headers, self._peer(), tls=self.config.is_ssl)
+        ) is not None:
+            log.warning("refused", status=refusal[0], reason=refusal[1], address=self._peer())
+            self._refuse(refusal[0], f"{refusal[1]}\n")
         else:
             response = self._core.accept(request)
             self._core.send_response(response)
             if response.status_code == 101:
-                self.address = type(self).address_of(request.headers, self._peer())
+                self.address = self.entrance.address(request.headers, self._peer())
                 self._flush()
                 self._receiver = type(self).accept(self)
 
@@ -272,28 +297,16 @@ class WebSocket(asyncio.Protocol):
                 self._timer = self._loop.call_later(self.limits.close_seconds, self._transport.abort)
 
 
-def serving(
-    limits: Limits,
-    accept: Callable[[WebSocket], Receiver],
-    *,
-    allows: Callable[[Headers, str, bool], bool],
-    address_of: Callable[[Headers, str], str] = lambda _, peer: peer,
-) -> type[WebSocket]:
+def serving(limits: Limits, accept: Callable[[WebSocket], Receiver], entrance: Entrance) -> type[WebSocket]:
     """The protocol class for uvicorn's ``ws=``.
 
     Args:
         limits: the bounds.
         accept: makes the receiver of a connection whose handshake succeeded.
-        allows: whether a request with these headers, from this peer, may come in; the flag says it is TLS.
-        address_of: the client's address from the headers and the peer's, where a trusted proxy names it.
+        entrance: says which requests may come in, and from where they come.
     """
     return type(
         "ServingWebSocket",
         (WebSocket,),
-        {
-            "limits": limits,
-            "accept": staticmethod(accept),
-            "allows": staticmethod(allows),
-            "address_of": staticmethod(address_of),
-        },
+        {"limits": limits, "accept": staticmethod(accept), "entrance": entrance},
     )

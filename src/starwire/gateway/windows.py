@@ -9,13 +9,14 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 
-KEYS = 20_000  # the least recently seen are forgotten; 200 bytes each
-
 
 class SlidingWindow:
-    """At most ``limit`` for each key within ``seconds``."""
+    """At most ``limit`` for each key within ``seconds``.
 
-    def __init__(self, limit: int, seconds: float = 60.0, *, keys: int = KEYS) -> None:
+    Of more than ``keys`` the least recently seen is forgotten.
+    """
+
+    def __init__(self, limit: int, seconds: float = 60.0, *, keys: int = 20_000) -> None:
         self._limit = limit
         self._seconds = seconds
         self._keys = keys

@@ -212,13 +212,46 @@ def test_frames_that_come_while_the_token_is_checked_wait_and_keep_their_order()
     assert waited + after == ["first", "malformed", "Echo", "second", "third"]
 
 
-def test_too_many_frames_while_the_token_is_checked_close_the_connection() -> None:
+def test_a_frame_too_many_while_the_token_is_checked_is_refused_and_those_before_it_are_kept() -> None:
     connection = Connection(LIMITS, 0.0)
     connection.receive(HELLO, 0.0)
     for _ in range(LIMITS.commands_in_flight):
         assert connection.receive(frame("plant"), 0.0) == []
-    assert kinds(connection.receive(frame("plant"), 0.0)) == ["4400"]
+    (refused,) = connection.receive(frame("plant", "late"), 0.0)
+    assert (error(refused)["code"], error(refused)["retry"]) == ("rate_limited", True)
+    assert error(refused)["retry_after"] == LIMITS.overloaded_seconds
+    assert isinstance(refused, Send)
+    assert json.loads(refused.frame)["id"] == "late"
+    assert refused.strike is None
+    assert kinds(connection.welcome(0.0)) == ["plant"] * LIMITS.commands_in_flight
+
+
+def test_nonsense_past_what_may_wait_counts_as_abuse_at_once() -> None:
+    connection = Connection(LIMITS, 0.0)
+    connection.receive(HELLO, 0.0)
+    for _ in range(LIMITS.commands_in_flight):
+        connection.receive(frame("plant"), 0.0)
+    said = [kinds(connection.receive("nonsense", 0.0)) for _ in range(LIMITS.abuse_strikes + 1)]
+    assert said[-1] == ["malformed", "4400"]
     assert connection.welcome(0.0) == []
+
+
+@pytest.mark.parametrize(("over", "kept"), [(0, 2), (1, 1)])
+def test_what_waits_while_the_token_is_checked_is_bounded_by_bytes(over: int, kept: int) -> None:
+    one = frame("plant", mark="\U0001f334")
+    connection = Connection(Limits(greeting_bytes=2 * len(one.encode()) - over), 0.0)
+    connection.receive(HELLO, 0.0)
+    assert [kinds(connection.receive(one, 0.0)) for _ in range(3)] == [[]] * kept + [["rate_limited"]] * (
+        3 - kept
+    )
+    assert kinds(connection.welcome(0.0)) == ["plant"] * kept
+
+
+def test_one_frame_waits_however_large_it_is() -> None:
+    connection = Connection(Limits(greeting_bytes=1), 0.0)
+    connection.receive(HELLO, 0.0)
+    assert connection.receive(frame("plant"), 0.0) == []
+    assert kinds(connection.welcome(0.0)) == ["plant"]
 
 
 # Rates
