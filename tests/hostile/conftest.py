@@ -19,6 +19,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         tmp_path_factory.mktemp("hostile"),
         app="tests.support.ledger:app",
         hello_seconds=str(HELLO_SECONDS),
+        request_seconds=str(HELLO_SECONDS),
         guests_per_minute="100000",
     )
     process.start()

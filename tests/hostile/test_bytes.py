@@ -1,5 +1,11 @@
 """Bytes that are no WebSocket messages: each ends the connection with the code that the document names."""
 
+from pathlib import Path
+
+import pytest
+
+from starwire.client import guest
+from starwire.gateway.websocket import WebSocket
 from tests.hostile.wire import (
     BINARY,
     CLOSE,
@@ -13,7 +19,9 @@ from tests.hostile.wire import (
     order,
     text_frame,
 )
+from tests.support.orchard import orchard
 from tests.support.server import ServerProcess
+from tests.support.serving import serving
 
 FRAME_BYTES = 65_536
 AFTER = text_frame(order("write", "after", mark="sneaked in"))
@@ -123,3 +131,16 @@ async def test_what_was_sent_before_a_close_is_still_carried_out(server: ServerP
     async with Wire.greeted(server.port, token, resume={}) as wire:
         assert (await wire.ask("write", "last", mark="last words"))["ok"]
         assert (await wire.ask("count", "c"))["result"] == 1
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+async def test_fragments_without_a_byte_are_kept_nowhere(tmp_path: Path, opcode: int) -> None:
+    """They have no size that a limit could count."""
+    async with serving(orchard(), tmp_path) as here:
+        account = await guest(here.url)
+        async with Wire.greeted(here.port, account["access_token"]) as wire:
+            await wire.send(frame(opcode, fin=False), frame(CONT, fin=False) * 1000, frame(PING))
+            await wire.control()
+            open_now = here.uvicorn.server_state.connections
+            (socket,) = [each for each in open_now if isinstance(each, WebSocket)]
+            assert (socket._texts, socket._chunks) == ([], [])

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 PATIENCE_SECONDS = 20.0
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 LOST = 1006
+SWITCHING = 101
 KEY = base64.b64encode(b"sixteen bytes ok").decode()
 
 Frame = dict[str, Any]
@@ -95,6 +96,8 @@ class Wire:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.closed: Closed | None = None
+        self.is_open = False
+        """Whether the handshake has succeeded."""
         self.pongs = 0
         self.replies: list[Frame] = []
         self.pushes: list[Frame] = []
@@ -109,8 +112,12 @@ class Wire:
         if receive_bytes is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-        reader, writer = await asyncio.open_connection(sock=sock)
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+            reader, writer = await asyncio.open_connection(sock=sock)
+        except BaseException:
+            sock.close()
+            raise
         try:
             yield cls(reader, writer)
         finally:
@@ -141,7 +148,9 @@ class Wire:
                 head = await self._reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
             return 0
-        return int(head.split(b" ", 2)[1])
+        status = int(head.split(b" ", 2)[1])
+        self.is_open = status == SWITCHING
+        return status
 
     async def send(self, *parts: bytes) -> None:
         """Send these bytes. Whether the other side is still there is seen by reading."""
@@ -190,6 +199,17 @@ class Wire:
         if size >= 126:
             size = int.from_bytes(await self._reader.readexactly(2 if size == 126 else 8), "big")
         return head[0] & 0x0F, await self._reader.readexactly(size)
+
+    async def control(self) -> None:
+        """Read one frame, of which only pongs are counted."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            opcode, _ = await self._message()
+        self.pongs += opcode == PONG
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the other side is known to have hung up."""
+        return self._reader.at_eof() or self._reader.exception() is not None
 
     async def reply(self) -> Frame:
         """The next reply, whatever it is to."""

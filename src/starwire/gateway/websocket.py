@@ -103,6 +103,7 @@ class WebSocket(asyncio.Protocol):
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._failed = False
 
     # asyncio's side
 
@@ -241,14 +242,14 @@ class WebSocket(asyncio.Protocol):
 
     def _frame(self, frame: Frame) -> None:
         receiver = self._receiver
-        if receiver is None or self._closing:
+        if receiver is None or self._closing or self._failed:
             return
         opcode = frame.opcode
         if opcode is Opcode.TEXT and frame.fin:
             try:
                 text = bytes(frame.data).decode()
             except UnicodeDecodeError:
-                self._core.fail(CloseCode.INVALID_DATA, "not valid UTF-8")
+                self._fail_text()
             else:
                 receiver.text(text)
         elif opcode is Opcode.BINARY and frame.fin:
@@ -263,19 +264,26 @@ class WebSocket(asyncio.Protocol):
             self._opcode = frame.opcode
             self._decoder.reset()
         if self._opcode is Opcode.BINARY:
-            self._chunks.append(bytes(frame.data))
+            if frame.data:  # empty ones have no size, and there may be any number
+                self._chunks.append(bytes(frame.data))
             if frame.fin:
                 data, self._chunks = b"".join(self._chunks), []
                 receiver.binary(data)
             return
         try:
-            self._texts.append(self._decoder.decode(bytes(frame.data), frame.fin))
+            if text := self._decoder.decode(bytes(frame.data), frame.fin):
+                self._texts.append(text)
         except UnicodeDecodeError:
-            self._core.fail(CloseCode.INVALID_DATA, "not valid UTF-8")
+            self._fail_text()
             return
         if frame.fin:
             text, self._texts = "".join(self._texts), []
             receiver.text(text)
+
+    def _fail_text(self) -> None:
+        """Close for text that is none; frames that came with it are no longer heard."""
+        self._core.fail(CloseCode.INVALID_DATA, "not valid UTF-8")
+        self._failed = True
 
     def _flush(self) -> None:
         """Write what the protocol has to say; an empty piece means that nothing comes after it."""
