@@ -90,20 +90,25 @@ class Bot:
         while True:
             await self._up.wait()
             with contextlib.suppress(OSError, WebSocketException, TimeoutError, EOFError):
-                async with connect(
-                    self._url,
-                    subprotocols=[Subprotocol("starwire.v1")],
-                    compression=None,
-                    ping_interval=None,
-                    open_timeout=PATIENCE_SECONDS,
-                    close_timeout=0.1,
-                    max_size=None,
-                    proxy=None,
-                ) as socket:
+                async with self._dial() as socket:
                     await self._be_connected(socket)
             self._socket = None
             self.connected.clear()
             await asyncio.sleep(0)
+
+    def _dial(self, **options: Any) -> connect:
+        """A connection about to be made."""
+        return connect(
+            self._url,
+            subprotocols=[Subprotocol("starwire.v1")],
+            compression=None,
+            ping_interval=None,
+            open_timeout=PATIENCE_SECONDS,
+            close_timeout=0.1,
+            max_size=None,
+            proxy=None,
+            **options,
+        )
 
     async def _be_connected(self, socket: ClientConnection) -> None:
         hearing = asyncio.get_running_loop().create_task(self._listen(socket))

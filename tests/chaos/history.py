@@ -7,13 +7,15 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Row = dict[str, Any]
+Rows = Callable[[str], list[Row]]
+"""What answers a query."""
 
 
 def moment(at: int | str) -> datetime:
@@ -93,12 +95,12 @@ class Database:
     finished: list[Process]
     replies: dict[tuple[str, str], Row]
     counters: dict[int, int]
-    universes: list[Row]
-    members: list[Row]
-    planets: list[Row]
-    stars: list[Row]
-    constructions: list[Row]
     integrity: list[str]
+    universes: list[Row] = field(default_factory=list)
+    members: list[Row] = field(default_factory=list)
+    planets: list[Row] = field(default_factory=list)
+    stars: list[Row] = field(default_factory=list)
+    constructions: list[Row] = field(default_factory=list)
 
     def universe_stream(self, universe: int) -> list[Event]:
         return self.events.get(f"universe:{universe}", [])
@@ -119,18 +121,37 @@ class History:
 
 def read_database(connection: sqlite3.Connection) -> Database:
     """Read everything in one snapshot."""
+    rows = rows_of(connection)
+    return collect(rows, unsound(rows))
+
+
+def rows_of(connection: sqlite3.Connection) -> Rows:
+    """What answers queries from an SQLite database."""
     connection.row_factory = sqlite3.Row
     cursor = connection.cursor()
-
-    def rows(query: str) -> list[Row]:
-        return [dict(row) for row in cursor.execute(query)]
-
-    found = rows("PRAGMA integrity_check")
-    return collect(rows, [str(*row.values()) for row in found if tuple(row.values()) != ("ok",)])
+    return lambda query: [dict(row) for row in cursor.execute(query)]
 
 
-def collect(rows: Callable[[str], list[Row]], integrity: list[str]) -> Database:
+def unsound(rows: Rows) -> list[str]:
+    """What SQLite itself finds wrong with its file."""
+    found = [tuple(row.values()) for row in rows("PRAGMA integrity_check")]
+    return [str(*row) for row in found if row != ("ok",)]
+
+
+def collect(rows: Rows, integrity: list[str]) -> Database:
     """Everything that claims are made about, from whatever answers queries."""
+    return replace(
+        collect_framework(rows, integrity),
+        universes=rows("SELECT * FROM universes"),
+        members=rows("SELECT * FROM members"),
+        planets=rows("SELECT * FROM planets"),
+        stars=rows("SELECT * FROM stars"),
+        constructions=rows("SELECT * FROM constructions ORDER BY universe, construction"),
+    )
+
+
+def collect_framework(rows: Rows, integrity: list[str]) -> Database:
+    """The framework's tables, of whatever game."""
     events: dict[str, list[Event]] = {}
     for row in rows('SELECT * FROM starwire_event ORDER BY stream, "offset"'):
         event = Event(row["offset"], row["event"], moment(row["at"]), json.loads(row["data"]), row["message"])
@@ -143,11 +164,6 @@ def collect(rows: Callable[[str], list[Row]], integrity: list[str]) -> Database:
         finished=[_process(row) for row in rows("SELECT * FROM starwire_finished")],
         replies={(row["player"], row["id"]): json.loads(row["frame"]) for row in replies},
         counters={row["id"]: row["last_process"] for row in rows("SELECT * FROM starwire_partition")},
-        universes=rows("SELECT * FROM universes"),
-        members=rows("SELECT * FROM members"),
-        planets=rows("SELECT * FROM planets"),
-        stars=rows("SELECT * FROM stars"),
-        constructions=rows("SELECT * FROM constructions ORDER BY universe, construction"),
         integrity=integrity,
     )
 
