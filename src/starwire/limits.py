@@ -33,7 +33,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     connections_per_player: int = 20  # tabs and devices
     connections_per_address: int = 5_000  # a school or an office behind one address
     unauthenticated: int = 2_000  # sockets that have not said hello
-    unauthenticated_per_address: int = 500  # of those: no address alone fills the door
+    unauthenticated_per_address: int = 1_000  # of those: no address alone fills the door
     resume_streams: int = 256  # in one hello
     subscriptions: int = 1_000  # streams that one player hears
 
