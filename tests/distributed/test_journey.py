@@ -1,15 +1,20 @@
-"""One piece of work, followed by what each part shows of itself, from the command to the push."""
+"""One piece of work from the command to the push, by what each part shows of itself; and the end of a login."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Any
+
+from websockets.asyncio.client import connect
 
 from starwire.client import Client, guest
+from starwire.client.accounts import login, logout, register
 from starwire.clock import to_micros
 from starwire.engines.distributed import messages
 from starwire.process import partition_of
+from tests.contract.harness import Client as Socket
 from tests.distributed.conftest import Rows
 from tests.distributed.watching import CeleryEvents, Eavesdropper, Task, eventually
 from tests.services import Cluster
@@ -125,3 +130,30 @@ async def test_with_every_message_deleted_before_the_eta_the_push_still_comes_wi
     assert pushes[0].at == due_at
     assert late < timedelta(seconds=A_FEW_SECONDS), f"{late} late"
     assert rows("SELECT apples FROM trees WHERE player = %s", here.player) == [{"apples": 3}], "once"
+
+
+async def page(url: str, tokens: dict[str, Any]) -> Socket:
+    """A page that has said hello."""
+    client = Socket(await connect(f"ws{url.removeprefix('http')}/ws"), tokens["player"])
+    client.read()
+    await client.command("hello", token=tokens["access_token"])
+    return client
+
+
+async def test_who_signs_out_at_one_gateway_is_put_out_of_both(cluster: Cluster) -> None:
+    first, second = cluster.urls
+    named = await register(first, "Ada", "correct horse", access_token=(await guest(first))["access_token"])
+    phone = await login(second, "Ada", "correct horse")
+    pages = [await page(url, named) for url in (first, second, first)]
+    others = [await page(url, phone) for url in (first, second)]
+    await logout(second, named["refresh_token"])
+    for client in pages:
+        assert await client.told_to_leave() == (4403, "the session was revoked")
+    for client in others:
+        await client.command("ping")
+    late = Socket(await connect(f"ws{first.removeprefix('http')}/ws"), "late")
+    late.read()
+    await late.send(json.dumps({"id": "h", "command": "hello", "args": {"token": named["access_token"]}}))
+    assert (await late.told_to_leave())[0] == 4403
+    for client in others:
+        await client.leave()

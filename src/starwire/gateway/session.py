@@ -7,6 +7,7 @@ slow reader costs a few numbers, and loses nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -164,6 +165,9 @@ class Session:
             if now - vitals.opened > limits.hello_seconds:
                 self.close(4408, "no hello in time")
             return
+        if self._expires_in() <= 0:
+            self.close(4401, "the token has expired")  # also of one that reads nothing: it may still command
+            return
         if vitals.full_since is not None:
             if now - vitals.full_since > limits.stalled_seconds:
                 log.warning("stalled", sub=self.player)
@@ -176,16 +180,18 @@ class Session:
         elif now - vitals.heard > limits.ping_seconds:
             vitals.pinged = now
             self._transport.ping()
-        self._check_token()
+        self._warn()
 
-    def _check_token(self) -> None:
+    def _expires_in(self) -> float:
+        """Seconds until the token of an open connection expires."""
         identity = self.identity
         if identity is None or identity.expires_at is None or self.connection.phase is not Phase.OPEN:
-            return
-        left = (identity.expires_at - self._hub.clock.now()) / 1e6
-        if left <= 0:
-            self.close(4401, "the token has expired")
-        elif left <= self._hub.limits.token_warning_seconds and not self.vitals.warned:
+            return math.inf
+        return (identity.expires_at - self._hub.clock.now()) / 1e6
+
+    def _warn(self) -> None:
+        left = self._expires_in()
+        if left <= self._hub.limits.token_warning_seconds and not self.vitals.warned:
             self.vitals.warned = True
             self.send(encode(Status(token_expires_in=round(left, 1))))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import pytest
 
+from starwire.clock import ManualClock
 from starwire.limits import Limits
 from tests.support.script import Gateway, Memory, go_on, offsets, scripted_gateway, settle
 
@@ -122,6 +124,34 @@ async def test_a_session_that_ends_while_a_connection_is_refreshed_into_it_is_cl
     assert ann.closed is None, "the connection is still of the first session"
     await script.answer_all()
     assert ann.closed == REVOKED
+
+
+# The token of an open connection
+
+
+def until(gateway: Gateway, memory: Memory, seconds: float) -> None:
+    """The connection's token expires so many seconds from now."""
+    assert memory.session is not None
+    assert memory.session.identity is not None
+    expires = gateway.hub.clock.now() + int(seconds * 1_000_000)
+    memory.session.identity = msgspec.structs.replace(memory.session.identity, expires_at=expires)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_an_expired_token_closes_the_connection_whether_it_reads_or_not(
+    gateway: Gateway, reads: bool
+) -> None:
+    ann = await gateway.connected("ann")
+    assert ann.session is not None
+    until(gateway, ann, seconds=20)
+    if not reads:
+        ann.session.full()
+    clock = cast(ManualClock, gateway.hub.clock)
+    for seconds, told, closed in ((19, reads, None), (1, reads, (4401, "the token has expired"))):
+        clock.set(clock.now() + seconds * 1_000_000)
+        gateway.hub.check()
+        assert [frame["type"] for frame in ann.frames[1:]] == ["status"] * told
+        assert ann.closed == closed
 
 
 # History of the player's own stream is gone
