@@ -86,6 +86,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     lease_renew_seconds: float = 2.0
     sweep_seconds: float = 1.0  # due work older than this was lost on the way
     heads_seconds: float = 3.0  # between two comparisons of stream heads
+    heads_at_once: int = 1_000  # of streams, in one statement of such a comparison
 
     # Accounts
     access_seconds: int = 900
@@ -117,6 +118,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: float = 10.0  # for open connections when the server stops
     drain_batch: int = 500  # connections that are told goodbye at once
     reconnect_seconds: float = 5.0  # the spread of `reconnect_after`
+    journeys: int = 200  # of the latest commands, kept for /dev
 
     def __post_init__(self) -> None:
         relations = (

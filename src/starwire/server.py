@@ -116,7 +116,7 @@ class Server:
         self.accounts: Accounts | None = None
         authenticate = self._authenticate(auth)
         self.hub = Hub(self.registry, self.engine, self.clock, self.limits, authenticate, wrap=wrap)
-        self.journeys = Journeys(self.clock)
+        self.journeys = Journeys(self.clock, self.limits)
         if settings.dev:
             self.hub.journeys = self.journeys
             self.engine.observe = self.journeys.executed

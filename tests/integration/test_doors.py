@@ -1,5 +1,6 @@
 """The doors, by literal bytes: who sends no whole request, or none of ours, is put out and leaves nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -332,3 +333,25 @@ async def test_the_name_that_the_server_listens_on_is_its_own(street: Street) ->
     await street.begin(host="localhost")
     entrance = street.server.uvicorn.config.ws_protocol_class.entrance  # type: ignore[union-attr]
     assert entrance._hosts == ("localhost",)
+
+
+# The stop
+
+
+async def test_a_request_that_is_being_answered_when_the_server_stops_gets_its_answer(street: Street) -> None:
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Request) -> Response:
+        asked.set()
+        await may_answer.wait()
+        return PlainTextResponse("at last")
+
+    await street.begin(starwire.App("slow", routes=[Route("/slow", slow)]))
+    async with street.line("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n", GET) as line:
+        await asked.wait()
+        stopping = asyncio.ensure_future(street.stop())
+        await eventually(lambda: street.server.hub.closing, "the stop")
+        may_answer.set()
+        assert await line.answer() == (200, "at last")
+        await stopping
+        assert await line.rest() == b""

@@ -109,12 +109,15 @@ class Connection:
         "_waiting",
         "_waiting_bytes",
         "in_flight",
+        "leaving",
         "phase",
     )
 
     def __init__(self, limits: Limits, now: float) -> None:
         self.phase = Phase.FRESH
         self.in_flight = 0
+        self.leaving = False
+        """Goodbye was said: what was taken is answered, and nothing more is taken."""
         self._limits = limits
         self._allowance = float(limits.commands_burst)
         self._allowed_at = now
@@ -200,6 +203,9 @@ class Connection:
             return [Echo(frame.id, decode_args(_ping, frame.args).t)]
         if frame.command == "refresh":
             return [Renew(frame.id, decode_args(_refresh, frame.args).token)]
+        if self.leaving:
+            refusal = Refused("unavailable", "The server is about to stop; send it again elsewhere.")
+            return [Send(error_reply(frame.id, frame.command, refusal))]
         if self.in_flight >= self._limits.commands_in_flight:
             seconds = self._limits.overloaded_seconds
             sentence = f"At most {self._limits.commands_in_flight} commands may wait for their replies."

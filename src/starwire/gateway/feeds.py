@@ -35,7 +35,6 @@ from starwire.stream import Position
 log = structlog.get_logger("starwire.gateway")
 
 CONTROL = frozenset({"subscribed", "unsubscribed", "session_revoked"})
-HEADS_AT_ONCE = 1000
 REVOKED = "the session was revoked"
 Listener = Callable[[Event], None]
 IsLive = Callable[[Identity], Awaitable[bool]]
@@ -253,8 +252,9 @@ class Feeds:
     async def compare_heads(self) -> None:
         """Find in the table what a lossy broker did not bring."""
         names = list(self._feeds)
-        for start in range(0, len(names), HEADS_AT_ONCE):
-            positions = await self._engine.positions(names[start : start + HEADS_AT_ONCE])
+        most = self._limits.heads_at_once
+        for start in range(0, len(names), most):
+            positions = await self._engine.positions(names[start : start + most])
             for name, position in positions.items():
                 feed = self._feeds.get(name)
                 if feed is not None and position.head > feed.head:

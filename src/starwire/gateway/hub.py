@@ -138,7 +138,8 @@ class Hub:
     async def drain(self, reason: str, seconds: float) -> None:
         """Say goodbye to everyone, in batches, each with a time of its own to come back.
 
-        Commands that were taken are answered first, for ``seconds`` at most for all batches together.
+        Commands that were taken are answered first, for ``seconds`` at most for all batches together; after
+        its goodbye a connection's commands are refused, so that a busy one does not hold up the stop.
         """
         self.closing = True
         sessions = list(self.sessions)
@@ -149,6 +150,7 @@ class Hub:
                 if session.connection.phase is Phase.OPEN:
                     after = self.limits.reconnect_seconds * (0.2 + 0.8 * random.random())  # noqa: S311 - jitter
                     session.send(encode(Goodbye(reason, round(after, 2))))
+                    session.connection.leaving = True
             await self._answered(batch, deadline)
             for session in batch:
                 session.close(1012, reason)

@@ -11,14 +11,14 @@ from typing import Any
 
 from starwire.batch import Command, Outcome
 from starwire.clock import Clock, isoformat
-
-KEPT = 200
+from starwire.limits import Limits
 
 
 class Journeys:
     """The last commands that had an id."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, limits: Limits) -> None:
+        self._most = limits.journeys
         self._clock = clock
         self._kept: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
         self._arrived: dict[tuple[str, str], float] = {}
@@ -33,7 +33,7 @@ class Journeys:
             "command": command,
             "received_at": isoformat(self._clock.now()),
         }
-        while len(self._kept) > KEPT:
+        while len(self._kept) > self._most:
             oldest, _ = self._kept.popitem(last=False)
             self._arrived.pop(oldest, None)
 

@@ -254,6 +254,16 @@ def test_one_frame_waits_however_large_it_is() -> None:
     assert kinds(connection.welcome(0.0)) == ["plant"]
 
 
+def test_after_goodbye_nothing_more_is_taken_and_pings_are_answered() -> None:
+    connection = opened()
+    assert kinds(connection.receive(frame("plant"), 0.0)) == ["plant"]
+    connection.leaving = True
+    (refused,) = connection.receive(frame("plant", "late"), 0.0)
+    assert (error(refused)["code"], error(refused)["retry"]) == ("unavailable", True)
+    assert kinds(connection.receive(frame("ping"), 0.0)) == ["Echo"]
+    assert connection.in_flight == 1
+
+
 # Rates
 
 
