@@ -45,6 +45,8 @@ REST_GLANCE_SECONDS = 0.2
 ROOM = 10
 """Members of a room."""
 LOUD_BYTES = 60_000
+LOUD_HASTE = 2.0
+"""So much oftener its members give orders: what they tell must fill the kernels of both sides."""
 
 
 class Size(NamedTuple):
@@ -67,6 +69,8 @@ class Site(Protocol):
     urls: list[str]
     doors: list[asyncio.Event]
     """Of each gateway: whether it can be reached."""
+    logs: list[Path]
+    """Of each server."""
 
     async def open(self) -> None:
         """Start everything."""
@@ -81,7 +85,7 @@ class Site(Protocol):
         ...
 
     def close(self) -> list[str]:
-        """Stop everything; what was wrong with that, or in the logs."""
+        """Stop everything; what was wrong with that."""
         ...
 
 
@@ -92,6 +96,7 @@ class Alone:
         self.server = ServerProcess(folder, app=APP, **SETTINGS)
         self.urls = [self.server.url]
         self.doors = [asyncio.Event()]
+        self.logs = [self.server.log]
 
     async def open(self) -> None:
         await asyncio.to_thread(self.server.start)
@@ -119,8 +124,7 @@ class Alone:
 
     def close(self) -> list[str]:
         code = self.server.stop()
-        found = [] if code == 0 else [f"SIGTERM ended the server with {code}"]
-        return found + errors_in(self.server.log)
+        return [] if code == 0 else [f"SIGTERM ended the server with {code}"]
 
 
 class Several:
@@ -130,6 +134,8 @@ class Several:
         self.cluster = Cluster(folder, database, app=APP, **SETTINGS)
         self.urls = self.cluster.urls
         self.doors = [asyncio.Event() for _ in self.urls]
+        roles = ("gateway", "worker", "scheduler")
+        self.logs = [self.cluster.log(role, number) for role in roles for number in (1, 2)]
 
     async def open(self) -> None:
         await asyncio.to_thread(self.cluster.start)
@@ -156,13 +162,7 @@ class Several:
 
     def close(self) -> list[str]:
         self.cluster.close()
-        roles = [(role, number) for role in ("gateway", "worker", "scheduler") for number in (1, 2)]
-        return [line for each in roles for line in errors_in(self.cluster.log(*each))]
-
-
-def errors_in(log: Path) -> list[str]:
-    lines = log.read_text(errors="replace").splitlines()
-    return [f"logged: {line}" for line in lines if "[error" in line or "Traceback" in line]
+        return []
 
 
 @dataclass
@@ -177,6 +177,8 @@ class Tally:
     carried_out: int = 0
     events: int = 0
     told: int = 0
+    stalled: int = 0
+    """Readers that were so slow that the server ended their connections."""
     seconds: float = 0.0
 
 
@@ -215,7 +217,13 @@ class Crowd:
         finally:
             wrong = await asyncio.to_thread(self._site.close)
             self.tally.seconds = time.monotonic() - began
-        return found + wrong
+        return found + wrong + self._read_logs()
+
+    def _read_logs(self) -> list[str]:
+        """Count the stalled; give the errors."""
+        lines = [line for log in self._site.logs for line in log.read_text(errors="replace").splitlines()]
+        self.tally.stalled = sum("stalled " in line for line in lines)
+        return [f"logged: {line}" for line in lines if "[error" in line or "Traceback" in line]
 
     async def _invite(self) -> None:
         size = self._size
@@ -232,7 +240,8 @@ class Crowd:
             else:
                 slow = number >= size.clients - size.slow
                 client = Member(
-                    name, urls, account, room=0 if slow else 1 + number // ROOM, pause=size.pause, rng=rng,
+                    name, urls, account, room=0 if slow else 1 + number // ROOM, rng=rng,
+                    pause=size.pause / LOUD_HASTE if slow else size.pause,
                     up=self._site.doors[gateway], playing=self._playing,
                     loud=LOUD_BYTES if slow else 0, slow=size.slow_seconds if slow else 0.0,
                 )  # fmt: skip

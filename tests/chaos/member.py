@@ -81,7 +81,8 @@ class Member(Bot):
         if not self.witness.orders:
             await self.order("enter", room=self._room)
             return
-        what = self._rng.choices(("write", "ink", "tell", "spoil"), (60, 15, 18, 7))[0]
+        shares = (10, 5, 80, 5) if self._loud else (60, 15, 18, 7)
+        what = self._rng.choices(("write", "ink", "tell", "spoil"), shares)[0]
         if what == "ink":
             await self.order("write", mark=mark, seconds=round(self._rng.uniform(0.05, 2.0), 3))
         elif what == "tell":

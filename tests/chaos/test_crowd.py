@@ -57,7 +57,8 @@ async def play_in_full(engine: str, site: Site, rng: Random) -> None:
         tally.clients,
         f"{tally.seconds:.0f} s",
         ", ".join(f"{count} {what}" for what, count in sorted(tally.faults.items())),
-        ", ".join(f"{count:,} {what}" for what, count in sorted(tally.troubles.items())),
+        ", ".join(f"{count:,} {what}" for what, count in sorted(tally.troubles.items()))
+        + f" ({tally.stalled} stalled)",
         f"{tally.commands:,} ({tally.sent:,})",
         f"{tally.carried_out:,}",
         f"{tally.events:,} ({tally.told:,})",
@@ -65,3 +66,4 @@ async def play_in_full(engine: str, site: Site, rng: Random) -> None:
     write_down("Crowds", cells, found)
     assert not found, "\n".join([f"seed {SEED}", *found[:20]])
     assert tally.carried_out > FULL.clients * 20, "too little happened to prove anything"
+    assert tally.stalled > 0, "nobody read so slowly that it mattered"
