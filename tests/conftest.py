@@ -2,8 +2,8 @@
 
 - `STARWIRE_SEED=<number>` repeats a run's random choices; the header and every failing run's summary name it.
 - `async def` tests and fixtures just work (on asyncio, by anyio's plugin).
-- Every test below tests/browser is marked `browser`. Tests marked `browser` or `node` are skipped when the
-  machine lacks the program, with one loud line at the end of the run.
+- Every test below tests/browser is marked `browser`. Tests marked `browser`, `node` or `go` are skipped when
+  the machine lacks the program, with one loud line at the end of the run.
 - A run that leaves threads or OS processes behind fails.
 """
 
@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 
 from tests.services import database, postgres, valkey
-from tests.support.machine import find_chromium, find_node
+from tests.support.machine import find_chromium, find_go, find_node
 
 __all__ = ["database", "postgres", "valkey"]  # fixtures, for every test
 
@@ -27,6 +27,7 @@ SEED = int(os.environ.get("STARWIRE_SEED") or random.SystemRandom().randrange(2*
 PROGRAMS = {
     "browser": (find_chromium, "no Chromium on this machine (Debian: apt-get install chromium)"),
     "node": (find_node, "no Node.js on this machine (Debian: apt-get install nodejs)"),
+    "go": (find_go, "no Go 1.21 or later on this machine (https://go.dev/dl)"),
     "peer": (lambda: find_spec("fastapi"), "FastAPI is not installed (`make bench` does it)"),
 }
 missing_programs = {marker: reason for marker, (find, reason) in PROGRAMS.items() if find() is None}

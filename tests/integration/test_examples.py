@@ -57,7 +57,7 @@ def module_with_app_beside(path: Path, monkeypatch: pytest.MonkeyPatch) -> Modul
 def test_every_example_says_how_to_run_it_and_has_tests() -> None:
     for folder in (each for each in EXAMPLES.iterdir() if each.is_dir()):
         assert (folder / "README.md").is_file(), folder
-        assert list(folder.glob("test_*.py")), folder
+        assert [*folder.glob("test_*.py"), *folder.glob("*_test.go")], folder
 
 
 @contextmanager

@@ -1,0 +1,3 @@
+module telescope
+
+go 1.21
