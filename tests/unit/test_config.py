@@ -30,6 +30,8 @@ def test_the_environment_is_read_and_the_command_line_wins() -> None:
         "STARWIRE_DEV": "yes",
         "STARWIRE_ORIGINS": "https://Play.example.com:443, http://localhost:3000",
         "STARWIRE_TRUSTED_PROXIES": "10.0.0.1/8,::1",
+        "STARWIRE_HOSTS": "Play.example.com, box_1",
+        "STARWIRE_METRICS_TOKEN": " s3cret ",
         "STARWIRE_LOG_LEVEL": "DEBUG",
         "STARWIRE_ACCESS_SECONDS": "60",
         "STARWIRE_HELLO_SECONDS": "2.5",
@@ -39,6 +41,8 @@ def test_the_environment_is_read_and_the_command_line_wins() -> None:
     assert settings.data == Path("~/dragons").expanduser()
     assert settings.origins == ("https://play.example.com", "http://localhost:3000")
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1/128")
+    assert settings.hosts == ("play.example.com", "box_1")
+    assert settings.metrics_token == "s3cret"
     assert settings.log_level == "debug"
     assert (settings.limits.access_seconds, settings.limits.hello_seconds) == (60, 2.5)
     assert not warnings
@@ -55,6 +59,9 @@ def test_the_environment_is_read_and_the_command_line_wins() -> None:
         ("HOST", " ", "a text that is not empty"),
         ("ORIGINS", "*", "origins like https://play.example.com"),
         ("ORIGINS", "https://play.example.com/path", "no path, no *"),
+        ("HOSTS", "https://play.example.com", "names like play.example.com"),
+        ("HOSTS", "play.example.com:443", "no scheme, no port; * for any"),
+        ("HOSTS", "*.example.com", "* for any"),
         ("TRUSTED_PROXIES", "proxy", "addresses or networks like 10.0.0.0/8"),
         ("ATTEMPTS", "2.5", "a whole number above 0 (default 8)"),
         ("BATCH_SECONDS", "nan", "a number above 0 (default 0.05)"),

@@ -63,7 +63,8 @@ def host_name(host: str) -> str:
     """A host as it is compared: lower case, without port, brackets and the root's dot."""
     host = host.strip().lower()
     if host.startswith("["):
-        return host[1:].partition("]")[0]
+        address, _, rest = host[1:].partition("]")
+        return address if not rest or rest.startswith(":") else host
     if host.count(":") > 1:  # an address of IPv6 as settings write it
         return host
     return host.partition(":")[0].removesuffix(".")
