@@ -21,6 +21,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes_per_second: float = 1_000.0  # a body has that much more time: slower than any modem
     header_bytes: int = 16_384  # of one HTTP request, an upgrade too; as most servers allow
     requests: int = 2_000  # connections whose request is not whole; past it the oldest makes room
+    pipelined_requests: int = 16  # of one connection, behind the one being answered; browsers send none
     auth_body_bytes: int = 16_384  # of a request to /auth; a password of the longest kind fits ten times
     command_id_bytes: int = 64  # stored for every command
     player_bytes: int = 128  # an OpenID `sub` is at most 255 ASCII characters; few come near

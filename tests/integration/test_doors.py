@@ -235,6 +235,29 @@ async def test_of_all_connections_there_are_so_many_and_no_more(street: Street) 
     await bob.command("ping")
 
 
+@pytest.mark.parametrize("over", [0, 1])
+async def test_so_many_requests_may_wait_for_the_answer_to_the_first_and_no_more(
+    street: Street, over: int
+) -> None:
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Request) -> Response:
+        asked.set()
+        await may_answer.wait()
+        return PlainTextResponse("at last")
+
+    app = starwire.App("slow", routes=[Route("/slow", slow)])
+    await street.begin(app, limits={"pipelined_requests": 3})
+    first = "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    async with street.line(first + f"{GET}\r\n" * (3 + over)) as line:
+        await asked.wait()
+        if over:
+            assert (await line.rest()).startswith(b"HTTP/1.1 400 ")
+        may_answer.set()
+        if not over:
+            assert [(await line.answer())[0] for _ in range(4)] == [200] * 4
+
+
 # What fails at the door leaves nothing behind
 
 

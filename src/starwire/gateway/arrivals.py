@@ -130,8 +130,10 @@ class Arrival(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The headers are whole."""
+        """The headers are whole. Of requests that come before the last is answered there are not many."""
         self._told = True
+        if len(self.pipeline) >= self.arrivals.limits.pipelined_requests:
+            raise ValueError("too many")  # the parser stops, and uvicorn calls send_400_response
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
