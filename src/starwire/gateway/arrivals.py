@@ -114,7 +114,6 @@ class Arrival(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first bytes of a request have come."""
         self._begun = self._in_line = self._told = True
-        self._head_bytes = 0
         if self not in self.arrivals.waiting:  # it came behind another, which is being answered
             self._await_request()
         super().on_message_begin()
