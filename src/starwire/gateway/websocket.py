@@ -108,18 +108,17 @@ class WebSocket(asyncio.Protocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The upgrade request is about to come.
-
-        uvicorn sets the transport's protocol only after the request was taken; set here, ``connection_lost``
-        reaches us whatever happens in between.
-        """
+        """The upgrade request is about to come."""
         self._connections.add(self)
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
-        self._transport.set_protocol(self)
         self._transport.set_write_buffer_limits(self.limits.write_high_bytes, self.limits.write_low_bytes)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes have come. Whatever fails here ends this connection, and only this one."""
+        """Bytes have come. Whatever fails here ends this connection, and only this one.
+
+        The upgrade request comes before uvicorn has given us the transport: raised there, an error would end the
+        transport without ``connection_lost`` here, and uvicorn's stop would wait for us.
+        """
         try:
             self._receive(data)
         except Exception:
