@@ -9,13 +9,14 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
 const (
-	requestPatience = 15 * time.Second
+	requestPatience = 10 * time.Second
 	answerBytes     = 64 << 10
 	tokenMargin     = 5 * time.Second // an access token with less time left is not worth sending
 )
@@ -57,7 +58,7 @@ func (e *HTTPError) Error() string {
 
 // temporary says whether the same request may succeed later.
 func (e *HTTPError) temporary() bool {
-	return e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Code == "rotated"
+	return e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout
 }
 
 // Token returns an access token that is good now.
@@ -135,7 +136,7 @@ func (a *Account) ask(ctx context.Context, path string, body any) (string, error
 		return "", err
 	}
 	if response.StatusCode != http.StatusOK {
-		return "", httpError(response.StatusCode, answer)
+		return "", httpError(response, answer)
 	}
 	var got tokens
 	if err := json.Unmarshal(answer, &got); err != nil {
@@ -147,7 +148,7 @@ func (a *Account) ask(ctx context.Context, path string, body any) (string, error
 	return got.Access, a.save()
 }
 
-func httpError(status int, answer []byte) error {
+func httpError(response *http.Response, answer []byte) error {
 	var body struct {
 		Error struct {
 			Code       string  `json:"code"`
@@ -156,10 +157,22 @@ func httpError(status int, answer []byte) error {
 		} `json:"error"`
 	}
 	if json.Unmarshal(answer, &body) != nil || body.Error.Code == "" {
-		body.Error.Message = http.StatusText(status) // a proxy's answer, perhaps
+		body.Error.Message = http.StatusText(response.StatusCode) // a proxy's answer, perhaps
 	}
 	e := body.Error
-	return &HTTPError{status, e.Code, e.Message, seconds(e.RetryAfter)}
+	wait := max(seconds(e.RetryAfter), headerWait(response.Header.Get("Retry-After")))
+	return &HTTPError{response.StatusCode, e.Code, e.Message, wait}
+}
+
+// headerWait is what a header Retry-After says, in seconds or as a date.
+func headerWait(header string) time.Duration {
+	if s, err := strconv.ParseFloat(header, 64); err == nil && s > 0 {
+		return seconds(s)
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(time.Until(at), 0)
+	}
+	return 0
 }
 
 // load reads the tokens of an earlier run, if they are of this server and this name.

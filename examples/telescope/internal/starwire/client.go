@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,12 +11,16 @@ import (
 )
 
 const (
-	subprotocol    = "starwire.v1"
-	messageBytes   = 4 << 20 // a result has at most 1 MiB
-	dialPatience   = 15 * time.Second
-	hellosPatience = 15 * time.Second
-	outboxLimit    = 100
-	frameBytes     = 65_536 // until hello tells
+	subprotocol   = "starwire.v1"
+	messageBytes  = 16 << 20
+	dialPatience  = 15 * time.Second
+	helloPatience = 15 * time.Second
+	closePatience = 2 * time.Second // after hello was refused
+	quietSeconds  = 5               // past ping_seconds without a frame, we ask
+	deadSeconds   = 15              // past ping_seconds without anything, it is lost
+	latePatience  = 5 * time.Second // lateness that is not told again is over
+	outboxLimit   = 100
+	frameBytes    = 65_536 // until hello tells
 )
 
 // Client is a player's connection, over all the sockets it takes.
@@ -99,7 +102,7 @@ func (c *Client) connection(ctx context.Context) ending {
 	defer cancel()
 	conn, err := ws.Dial(dialing, c.address, subprotocol, messageBytes)
 	if err != nil {
-		return ending{err: err, atLeast: retryAfter(err)}
+		return notOpened(err)
 	}
 	l := newLink(c, conn)
 	end := l.live(ctx, token)
@@ -115,19 +118,14 @@ func notSignedIn(err error) ending {
 	return ending{err: err}
 }
 
-// retryAfter is what a refused handshake asks for.
-func retryAfter(err error) time.Duration {
+// notOpened is how a handshake failed. What is refused as wrong, and not as slow, will be refused again.
+func notOpened(err error) ending {
 	var refused *ws.Refused
-	if !errors.As(err, &refused) || refused.RetryAfter == "" {
-		return 0
+	if !errors.As(err, &refused) {
+		return ending{err: err}
 	}
-	if s, err := strconv.ParseFloat(refused.RetryAfter, 64); err == nil && s > 0 {
-		return seconds(s)
-	}
-	if at, err := http.ParseTime(refused.RetryAfter); err == nil {
-		return max(time.Until(at), 0)
-	}
-	return 0
+	wrong := refused.Status >= 400 && refused.Status < 500 && refused.Status != http.StatusRequestTimeout
+	return ending{err: err, atLeast: headerWait(refused.RetryAfter), fatal: wrong}
 }
 
 func (c *Client) emit(ctx context.Context, e Event) {

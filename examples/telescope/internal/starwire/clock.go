@@ -19,18 +19,13 @@ func (c *Clock) Now() time.Time {
 	return time.Now().Add(c.ahead)
 }
 
-// reset forgets: another connection may lead to another clock.
-func (c *Clock) reset() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.error = 0
-}
-
 func (c *Clock) measure(sent, got, server time.Time) {
 	trip := got.Sub(sent)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.error == 0 || trip/2 < c.error {
-		c.ahead, c.error = server.Sub(sent.Add(trip/2)), max(trip/2, 1)
+	ahead := server.Sub(sent.Add(trip / 2))
+	moved := (ahead - c.ahead).Abs() > c.error+trip/2 // our clock was set, then
+	if c.error == 0 || trip/2 < c.error || moved {
+		c.ahead, c.error = ahead, max(trip/2, 1)
 	}
 }

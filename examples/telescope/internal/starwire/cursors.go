@@ -102,12 +102,10 @@ func (c *cursors) jump(stream string, offset int64) Jump {
 func (c *cursors) push(p Push) (v verdict, before, after []Jump) {
 	last, known := c.heard[p.Stream]
 	switch {
-	case !known:
-		before = append(before, c.jump(p.Stream, p.Offset-1))
-	case p.Offset <= last:
+	case !known || p.Offset <= last:
 		return isOld, nil, nil
 	case p.Offset == last+1 || c.fromOld[p.Stream]:
-	case c.gap.stream == p.Stream && c.gap.after == last:
+	case last == 0 || c.gap.stream == p.Stream && c.gap.after == last:
 		before = append(before, c.jump(p.Stream, p.Offset-1))
 	default:
 		c.gap.stream, c.gap.after = p.Stream, last

@@ -36,12 +36,22 @@ func TestAPushIsNewOnceAndInOrder(t *testing.T) {
 
 func TestTheSameGapTwiceIsAJump(t *testing.T) {
 	c := greeted()
-	if v, _, _ := c.push(push("all", 5)); v != isGap {
+	if v, _, _ := c.push(push("universe:1", 15)); v != isGap {
 		t.Fatal(v)
 	}
 	c.resume(256)
-	c.hello(hello("e", map[string]StreamHead{"all": {9, true}}))
-	c.fromOld = map[string]bool{} // 0 was resumed; let it be any other place
+	c.hello(hello("e", map[string]StreamHead{"universe:1": {19, true}}))
+	v, before, _ := c.push(push("universe:1", 15))
+	if v != isNew || !reflect.DeepEqual(before, []Jump{{Stream: "universe:1", Offset: 14}}) {
+		t.Error(v, before)
+	}
+}
+
+func TestWithoutACursorAPushIsDroppedAndAfterNothingAGapIsAJump(t *testing.T) {
+	c := greeted()
+	if v, _, _ := c.push(push("universe:2", 1)); v != isOld {
+		t.Error(v)
+	}
 	v, before, _ := c.push(push("all", 5))
 	if v != isNew || !reflect.DeepEqual(before, []Jump{{Stream: "all", Offset: 4}}) {
 		t.Error(v, before)

@@ -10,8 +10,6 @@ import (
 	"telescope/internal/ws"
 )
 
-const clockPings = 3
-
 // link is one open socket of a Client, from hello on. It belongs to Run, but for the reading.
 type link struct {
 	c      *Client
@@ -28,15 +26,29 @@ type link struct {
 	end       ending
 	late      bool
 	failed    bool
-	retry     *time.Timer
 	renewed   chan string
+
+	slow    *time.Timer // hello, or the close after its refusal
+	retry   *time.Timer // of commands that were refused
+	clock   *time.Timer // the next ping of the clock
+	quiet   *time.Timer // no frame came: is anybody there?
+	onTime  *time.Timer // lateness was not told again
+	samples int         // of the clock
 }
 
 func newLink(c *Client, conn *ws.Conn) *link {
 	l := &link{c: c, conn: conn, frames: make(chan []byte, 16), done: make(chan struct{}),
-		pings: map[string]time.Time{}, retry: time.NewTimer(time.Hour), renewed: make(chan string, 1)}
+		pings: map[string]time.Time{}, renewed: make(chan string, 1), slow: time.NewTimer(helloPatience),
+		retry: stopped(), clock: stopped(), quiet: stopped(), onTime: stopped()}
 	go l.read()
 	return l
+}
+
+// stopped is a timer that does not run yet.
+func stopped() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
 }
 
 func (l *link) read() {
@@ -59,7 +71,9 @@ func (l *link) read() {
 func (l *link) close() {
 	close(l.done)
 	l.conn.Drop()
-	l.retry.Stop()
+	for _, timer := range []*time.Timer{l.slow, l.retry, l.clock, l.quiet, l.onTime} {
+		timer.Stop()
+	}
 	for range l.frames {
 	}
 }
@@ -68,8 +82,6 @@ func (l *link) live(ctx context.Context, token string) ending {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l.sayHello(token)
-	slow := time.NewTimer(hellosPatience)
-	defer slow.Stop()
 	stop := ctx.Done()
 	for {
 		select {
@@ -84,10 +96,17 @@ func (l *link) live(ctx context.Context, token string) ending {
 			l.pump(ctx)
 		case token := <-l.renewed:
 			l.refresh(token)
-		case <-slow.C:
+		case <-l.slow.C:
 			if l.opened.IsZero() {
-				l.conn.Close(ws.Normal, "hello was not answered")
+				l.conn.Close(ws.Normal, "")
 			}
+		case <-l.clock.C:
+			l.askClock()
+		case <-l.quiet.C:
+			l.ping()
+		case <-l.onTime.C:
+			l.late = false
+			l.c.emit(ctx, Late{})
 		case <-stop:
 			stop = nil
 			l.conn.Close(ws.Normal, "")
@@ -110,12 +129,6 @@ func (l *link) ended(ctx context.Context) ending {
 	return end
 }
 
-func (l *link) sayHello(token string) {
-	l.helloID, l.sent = l.c.outbox.nextID(), time.Now()
-	l.write(outgoing{l.helloID, "hello", helloArgs{
-		Token: token, Epoch: l.c.cursors.epoch, Resume: l.c.cursors.resume(l.c.limits.ResumeStreams)}})
-}
-
 func (l *link) write(frame outgoing) {
 	text, err := json.Marshal(frame)
 	if err == nil {
@@ -131,8 +144,7 @@ func (l *link) pump(ctx context.Context) {
 	if l.opened.IsZero() || l.end.goodbye != nil {
 		return
 	}
-	room := max(l.c.limits.CommandsInFlight-inFlightForOurselves, 1)
-	ready, again := l.c.outbox.take(time.Now(), room)
+	ready, again := l.c.outbox.take(time.Now(), l.c.limits.CommandsInFlight)
 	for _, e := range ready {
 		if l.conn.Write(e.frame) != nil {
 			l.conn.Drop()
@@ -149,6 +161,9 @@ func (l *link) take(ctx context.Context, text []byte) {
 	if l.failed {
 		return // what has no answer is asked again, and pushes come again
 	}
+	if !l.opened.IsZero() {
+		l.quiet.Reset(seconds(l.c.limits.PingSeconds + quietSeconds))
+	}
 	var in incoming
 	if err := json.Unmarshal(text, &in); err != nil {
 		l.fail(fmt.Errorf("a frame of the server: %w", err))
@@ -163,7 +178,11 @@ func (l *link) take(ctx context.Context, text []byte) {
 		l.jump(ctx, l.c.cursors.resync(in.Stream, in.Offset))
 	case "status":
 		if in.Lateness != nil {
-			l.late = *in.Lateness > 0
+			if l.late = *in.Lateness > 0; l.late {
+				l.onTime.Reset(latePatience)
+			} else {
+				l.onTime.Stop()
+			}
 			l.c.emit(ctx, Late{*in.Lateness})
 		}
 		if in.TokenExpiresIn != nil {
@@ -215,37 +234,6 @@ func (l *link) reply(ctx context.Context, r Reply) {
 	l.pump(ctx)
 }
 
-// greeted takes the answer to hello.
-func (l *link) greeted(ctx context.Context, r Reply) {
-	if !r.OK {
-		l.end.err, l.end.atLeast = r.Error, seconds(r.Error.RetryAfter)
-		if r.Error.Code != "unauthorized" { // after that the server closes, and its code says what to do
-			l.conn.Close(ws.Normal, "")
-		}
-		return
-	}
-	var h Hello
-	if err := json.Unmarshal(r.Result, &h); err != nil {
-		l.fail(fmt.Errorf("the answer to hello: %w", err))
-		return
-	}
-	l.opened = time.Now()
-	l.c.limits = h.Limits
-	l.c.outbox.frames(h.Limits.FrameBytes)
-	l.conn.Patience(seconds(h.Limits.PingSeconds * 2.5))
-	l.c.clock.reset()
-	l.c.clock.measure(l.sent, l.opened, h.ServerTime)
-	newHistory, jumps := l.c.cursors.hello(h)
-	l.c.emit(ctx, Opened{h, newHistory})
-	l.jump(ctx, jumps)
-	l.pump(ctx)
-	for i := 0; i < clockPings; i++ {
-		id := l.c.outbox.nextID()
-		l.pings[id] = time.Now()
-		l.write(outgoing{ID: id, Command: "ping"})
-	}
-}
-
 func (l *link) push(ctx context.Context, p Push) {
 	v, before, after := l.c.cursors.push(p)
 	switch v {
@@ -262,35 +250,4 @@ func (l *link) jump(ctx context.Context, jumps []Jump) {
 	for _, j := range jumps {
 		l.c.emit(ctx, j)
 	}
-}
-
-// renew gets a new token while everything goes on. It runs beside the link, and ends with it.
-func (l *link) renew(ctx context.Context) {
-	for tries := 0; ; tries++ {
-		token, err := l.c.account.Renew(ctx)
-		if err == nil {
-			select {
-			case l.renewed <- token:
-			case <-ctx.Done():
-			}
-			return
-		}
-		end := notSignedIn(err)
-		if end.fatal {
-			return
-		}
-		select {
-		case <-time.After(max(jitter(tries), end.atLeast)):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (l *link) refresh(token string) {
-	if l.opened.IsZero() || l.end.goodbye != nil {
-		return
-	}
-	l.refreshID = l.c.outbox.nextID()
-	l.write(outgoing{l.refreshID, "refresh", map[string]string{"token": token}})
 }

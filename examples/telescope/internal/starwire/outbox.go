@@ -46,11 +46,13 @@ func newOutbox(limit int) *outbox {
 	return &outbox{prefix: hex.EncodeToString(random[:]), limit: limit, bytes: frameBytes, wake: make(chan struct{}, 1)}
 }
 
-// frames are at most so large.
-func (o *outbox) frames(bytes int) {
+// frames are at most so large from now on. What is larger is given up, for it would end every connection.
+func (o *outbox) frames(bytes int) []Reply {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.bytes = bytes
+	return o.giveUp(func(e *entry) bool { return len(e.frame) > bytes },
+		Error{Code: "too_large", Message: "It is larger than the server takes."})
 }
 
 // nextID is unique among the commands of the player.
@@ -146,20 +148,25 @@ func (o *outbox) settle(r Reply, now time.Time) bool {
 }
 
 // expire gives up what the server may have forgotten: sent again, it could happen twice.
-func (o *outbox) expire(now time.Time) (given []Reply) {
+func (o *outbox) expire(now time.Time) []Reply {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.giveUp(func(e *entry) bool { return !e.sent && !e.first.IsZero() && now.Sub(e.first) >= replyKept },
+		Error{Code: "unknown", Message: "It was sent long ago; whether it happened is not known."})
+}
+
+// giveUp takes entries out, and answers them.
+func (o *outbox) giveUp(which func(*entry) bool, why Error) (replies []Reply) {
 	kept := o.entries[:0]
 	for _, e := range o.entries {
-		if e.sent || e.first.IsZero() || now.Sub(e.first) < replyKept {
+		if which(e) {
+			replies = append(replies, Reply{ID: e.id, Command: e.command, Error: &why})
+		} else {
 			kept = append(kept, e)
-			continue
 		}
-		given = append(given, Reply{ID: e.id, Command: e.command, Error: &Error{
-			Code: "unknown", Message: "It was sent long ago; whether it happened is not known."}})
 	}
 	o.entries = kept
-	return given
+	return replies
 }
 
 // waiting is how many commands have no answer yet.

@@ -96,7 +96,7 @@ func TestWhenToComeBack(t *testing.T) {
 	for code, want := range map[int]string{
 		1000: "backoff", 1002: "backoff", 1006: "backoff", 1007: "backoff", 1011: "backoff", 4408: "backoff",
 		1001: "backoff", 1012: "backoff", 4999: "backoff", 0: "backoff",
-		1009: "over", 4400: "over", 4403: "over", 4401: "at once", 4429: "late",
+		1009: "backoff", 4400: "later", 4403: "over", 4401: "at once", 4429: "later",
 	} {
 		var p patience
 		wait, over := p.after(ending{code: code})
@@ -104,10 +104,10 @@ func TestWhenToComeBack(t *testing.T) {
 		switch {
 		case over:
 			got = "over"
-		case p.refused:
+		case p.tokens > 0 && wait == 0:
 			got = "at once"
-		case wait >= 30*second:
-			got = "late"
+		case wait >= 30*second && wait <= 60*second:
+			got = "later"
 		case wait > firstBound:
 			got = wait.String()
 		}
@@ -136,5 +136,10 @@ func TestWhenToComeBack(t *testing.T) {
 	p.after(ending{code: 4401})
 	if p.after(ending{code: 4401}); p.tries != 2 {
 		t.Error("a second refused token in a row is asked for without a pause")
+	}
+	p.after(ending{code: 1006})
+	p.after(ending{code: 4401, open: second})
+	if _, over := p.after(ending{code: 4401}); !over {
+		t.Error("a fourth refused token in a row is not the end")
 	}
 }

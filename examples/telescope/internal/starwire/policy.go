@@ -11,6 +11,7 @@ type action int
 const (
 	backOff action = iota
 	asAdvised
+	later
 	newToken
 	never
 )
@@ -19,23 +20,24 @@ func actionOf(code int) action {
 	switch code {
 	case 1001, 1012:
 		return asAdvised
+	case 4400, 4429:
+		return later
 	case 4401:
 		return newToken
-	case 1009, 4400, 4403:
+	case 4403:
 		return never
 	}
 	return backOff
 }
 
 const (
-	tooManyConnections   = 4429
-	tooManyPause         = 30 * time.Second
-	firstBound           = 500 * time.Millisecond
-	lastBound            = 30 * time.Second
-	steady               = time.Second // a connection that was open for so long was a success
-	commandTries         = 5
-	replyKept            = 23 * time.Hour // the server keeps replies for 24
-	inFlightForOurselves = 8              // of what may be in flight: hello, refresh, pings
+	firstBound   = 500 * time.Millisecond
+	lastBound    = 30 * time.Second
+	laterPause   = 30 * time.Second // and as much again at most
+	steady       = 5 * time.Second  // a connection that was open for so long was a success
+	tokenTries   = 4
+	commandTries = 5
+	replyKept    = 23 * time.Hour // the server keeps replies for 24
 )
 
 // jitter is a random time up to a bound that doubles with each try.
@@ -44,8 +46,10 @@ func jitter(tries int) time.Duration {
 	if tries < 6 {
 		bound = min(firstBound<<tries, lastBound)
 	}
-	return time.Duration(rand.Float64() * float64(bound))
+	return upTo(bound)
 }
+
+func upTo(bound time.Duration) time.Duration { return time.Duration(rand.Float64() * float64(bound)) }
 
 // ending is how a connection ended, as far as it matters for what comes next.
 type ending struct {
@@ -59,32 +63,31 @@ type ending struct {
 
 // patience decides when to come back.
 type patience struct {
-	tries   int
-	refused bool // the last token was refused as expired, and no hello has succeeded since
+	tries  int
+	tokens int // that were refused as expired, in a row
 }
 
 // after says how long to wait, or that there is no coming back.
 func (p *patience) after(end ending) (wait time.Duration, over bool) {
 	if end.open >= steady {
-		p.tries = 0
-	}
-	if end.open > 0 {
-		p.refused = false
+		*p = patience{}
 	}
 	what := actionOf(end.code)
+	if what == newToken {
+		p.tokens++
+	}
 	switch {
-	case end.fatal || what == never:
+	case end.fatal, what == never, p.tokens == tokenTries:
 		return 0, true
-	case what == newToken && !p.refused:
-		p.refused = true
+	case what == later:
+		return laterPause + upTo(laterPause), false
+	case what == newToken && p.tokens == 1:
 		return 0, false
 	case what != newToken && end.goodbye != nil && *end.goodbye >= 0:
+		p.tries = 0
 		return *end.goodbye, false
 	}
-	wait = jitter(p.tries)
+	wait = end.atLeast + jitter(p.tries)
 	p.tries++
-	if end.code == tooManyConnections {
-		wait += tooManyPause
-	}
-	return max(wait, end.atLeast), false
+	return wait, false
 }

@@ -1,6 +1,9 @@
 package starwire
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Watch keeps a state true: a view's result, and every later push of its streams, each once and in order.
 // It belongs to one goroutine, which hands it all that a Client tells.
@@ -14,6 +17,8 @@ type Watch struct {
 	from      map[string]int64 // per stream: whatever comes after this has been, or will be, seen
 	start     map[string]int64 // from, as it was when the view was asked
 	kept      []Push
+	behind    int       // answers in a row that were too old
+	notBefore time.Time // and when to ask after the last of them
 }
 
 // mostKept bounds what is kept while a view has no answer; past it, the view is asked again.
@@ -25,7 +30,7 @@ func NewWatch(load func(json.RawMessage) error, apply func(Push)) *Watch {
 }
 
 // Stale says whether the view is to be asked now.
-func (w *Watch) Stale() bool { return w.stale && w.asked == "" }
+func (w *Watch) Stale() bool { return w.stale && w.asked == "" && !time.Now().Before(w.notBefore) }
 
 // True says whether the state is: read once, and never out of step since.
 func (w *Watch) True() bool { return w.positions != nil && !w.stale }
@@ -104,14 +109,15 @@ func (w *Watch) Reply(r Reply) (mine bool, err error) {
 	}
 	for stream, position := range r.Positions {
 		if position < w.start[stream] {
-			w.stale = true
+			w.stale, w.notBefore = true, time.Now().Add(jitter(w.behind))
+			w.behind++
 			return true, nil
 		}
 	}
 	if err := w.load(r.Result); err != nil {
 		return true, err
 	}
-	w.positions = r.Positions
+	w.positions, w.behind = r.Positions, 0
 	kept := w.kept
 	w.kept = nil
 	for _, p := range kept {

@@ -60,8 +60,8 @@ func TestAWatchIsTrue(t *testing.T) {
 	} {
 		w := newTally()
 		c.play(w)
-		if w.state != c.state || w.Stale() != c.stale {
-			t.Errorf("%s: %q, stale %v", name, w.state, w.Stale())
+		if w.state != c.state || w.stale != c.stale {
+			t.Errorf("%s: %q, stale %v", name, w.state, w.stale)
 		}
 	}
 }
