@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,7 +21,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, bindparam, select
 
-from starwire.batch import Command
+from starwire.batch import Command, reused_id
 from starwire.clock import Clock
 from starwire.engine import Answer
 from starwire.engines.distributed import messages
@@ -252,14 +252,9 @@ class DistributedEngine(Reading):
         if flight is None or now - flight.last_try < self._limits.unanswered_seconds:
             return
         flight.last_try = now
-        claims = {each.command.stored_as or "": index for index, each in flight.waiting.items()}
-        stored = await self.read(lambda connection: _stored(connection, list(claims)))
-        found = {
-            claims[claim]: frame
-            for player, claim, frame in stored
-            if claim in claims and flight.waiting[claims[claim]].command.player == player
-        }
-        self._settle(lane, flight, found)
+        claims = {each.command.stored_as or "" for each in flight.waiting.values()}
+        stored = await self.read(lambda connection: _stored(connection, claims))
+        self._settle(lane, flight, find_replies(flight.waiting, stored))  # some have come meanwhile
         if lane.in_flight is not flight:
             return
         time = self._clock.now() + self._ahead
@@ -310,7 +305,22 @@ class DistributedEngine(Reading):
         return self._loop.run_in_executor(self._threads, work)
 
 
-def _stored(connection: Connection, claims: list[str]) -> list[tuple[str, str, bytes]]:
+Stored = Mapping[tuple[str, str], tuple[bytes, bytes]]
+"""Player and claim → digest and reply."""
+
+
+def find_replies(waiting: Mapping[int, Waiting], stored: Stored) -> dict[int, bytes]:
+    """The answers to those whose reply is stored: an id may wait for several players, and several times."""
+    found = {}
+    for index, each in waiting.items():
+        command = each.command
+        reply = stored.get((command.player, command.stored_as or ""))
+        if reply is not None:
+            found[index] = reply[1] if reply[0] == command.digest else reused_id(command)
+    return found
+
+
+def _stored(connection: Connection, claims: Iterable[str]) -> Stored:
     c = tables.reply.c
-    rows = connection.execute(select(c.player, c.id, c.frame).where(c.id.in_(claims)))
-    return [(player, claim, frame) for player, claim, frame in rows]
+    rows = connection.execute(select(c.player, c.id, c.digest, c.frame).where(c.id.in_(list(claims))))
+    return {(player, claim): (digest, frame) for player, claim, digest, frame in rows}
