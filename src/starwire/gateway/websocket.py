@@ -116,8 +116,8 @@ class WebSocket(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes have come. Whatever fails here ends this connection, and only this one.
 
-        The upgrade request comes before uvicorn has given us the transport: an error raised there would end that
-        without ``connection_lost`` here, and uvicorn's stop would wait for us.
+        The upgrade request comes before uvicorn has given us the transport: an error raised there would end
+        that without ``connection_lost`` here, and uvicorn's stop would wait for us.
         """
         try:
             self._receive(data)
