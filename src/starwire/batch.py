@@ -118,6 +118,10 @@ class Batch:
         self.publications: list[Publication] = []
         self.grants: dict[tuple[str, str], bool] = {}
         self.repeats: list[tuple[int, Command, bool]] = []
+        self.next: tuple[int, int] | None = None
+        """The first that was to run when this transaction began: (run_at, id)."""
+        self.is_quiet = False
+        """Whether it is known that nothing was due then."""
         self._horizon: tuple[int, int] | None = None
         self._horizons: dict[str, tuple[int, int] | None] = {}
         """How far what is due was read, of a key: the last (run_at, id); None: to its end."""
@@ -232,6 +236,15 @@ class Batch:
         if horizon is None or (row.run_at, row.id) <= horizon:
             heapq.heappush(self.due.setdefault(row.key, []), (row.run_at, row.id))
 
+    def soonest(self) -> int | None:
+        """When the first of ``next`` and of what this transaction has left in its partitions is to run."""
+        left = [
+            row.run_at for row in self.processes.values() if row.state in DUE and row.partition in self._rows
+        ]
+        if self.next is not None:
+            left.append(self.next[0])
+        return min(left, default=None)
+
     def time_of(self, key: str, moment: int) -> int:
         """The time at which an item of the key executes: ``moment``, but never before the key's last item."""
         now = max(moment, self._times.get(key, 0))
@@ -258,13 +271,13 @@ class Batch:
 
     def _take_savepoint(self) -> None:
         if not self._savepoint:
-            self.work.connection.exec_driver_sql("SAVEPOINT item")
+            self.work.send("SAVEPOINT item")
             self._savepoint = True
 
     def release(self) -> None:
         """The item succeeded: its writes belong to the transaction."""
         if self._savepoint:
-            self.work.connection.exec_driver_sql("RELEASE SAVEPOINT item")
+            self.work.send("RELEASE SAVEPOINT item")
         self._savepoint = self._has_read = self._has_written = False
 
     def undo(self, error: BaseException) -> None:

@@ -7,11 +7,13 @@ took; it never goes back and says nothing about the date.
 
 from __future__ import annotations
 
+import functools
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 MICROSECOND = timedelta(microseconds=1)
+REMEMBERED = 1024  # one moment is asked for many times within a batch
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -76,11 +78,13 @@ def to_micros(moment: datetime) -> int:
     return (moment - EPOCH) // MICROSECOND
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
 def to_datetime(micros: int) -> datetime:
     """The aware UTC ``datetime`` of a number of microseconds since 1970."""
     return EPOCH + timedelta(microseconds=micros)
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
 def isoformat(micros: int) -> str:
     """RFC 3339 with microseconds and a Z, as every time on the wire: ``2030-01-01T00:00:00.000000Z``."""
     return f"{to_datetime(micros).isoformat(timespec='microseconds')[:-6]}Z"

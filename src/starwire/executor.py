@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from starwire.app import Registry
 from starwire.batch import Batch, Command, Outcome, StartOver, reused_id
@@ -151,16 +151,22 @@ class Executor:
     def _transact(
         self, commands: Sequence[Command], partitions: Sequence[int], due_limit: int, *, wait: bool = True
     ) -> Outcome:
-        """One transaction, first without savepoints: two statements less for each item that writes.
+        """One transaction, first without savepoints and without waiting for what handlers insert.
 
-        When an item fails after it has written, everything is undone and run again with them, and so are
-        the next transactions, in case that such failures are this app's habit.
+        When an item fails after it has written, or one of its statements fails that nobody waited for,
+        everything is undone and run again with both, and so are the next transactions, in case that such
+        failures are this app's habit.
         """
         self._careful -= 1
         if self._careful < 0:
             try:
                 return self._try(commands, partitions, due_limit, wait=wait, careful=False)
             except StartOver:
+                self._careful = CAREFUL_TRANSACTIONS
+            except DBAPIError as error:
+                dialect = self._database.statements.dialect
+                if dialect.is_away(error) or dialect.is_held(error) or isinstance(error, OperationalError):
+                    raise
                 self._careful = CAREFUL_TRANSACTIONS
         return self._try(commands, partitions, due_limit, wait=wait, careful=True)
 
@@ -172,7 +178,9 @@ class Executor:
             batch = self._open(connection, partitions, wait=wait)
             batch.careful = careful
             answers = self._stored_replies(batch, commands)
-            rows = batch.work.due(partitions, batch.real_now, due, self._held)
+            batch.next = batch.work.next_due(partitions, self._held)
+            batch.is_quiet = batch.next is None or batch.next[0] > batch.real_now
+            rows = [] if batch.is_quiet else batch.work.due(partitions, batch.real_now, due, self._held)
             batch.read(rows, due)
             # Half of the time at most goes to what is due, so that neither it nor commands wait for ever.
             self._run_in_order(batch, [row.key for row in rows], started + self._limits.batch_seconds / 2)
@@ -188,10 +196,17 @@ class Executor:
         self, batch: Batch, partitions: Sequence[int], answers: dict[int, bytes], left: list[int]
     ) -> Outcome:
         outcome = batch.flush(answers, left)
-        outcome.next_due = batch.work.next_due(partitions, self._held)
+        outcome.next_due = self._next_due(batch, partitions)
         late = 0 if outcome.next_due is None else batch.real_now - outcome.next_due
         outcome.lateness = max(0.0, late / 1e6)
         return outcome
+
+    def _next_due(self, batch: Batch, partitions: Sequence[int]) -> int | None:
+        """When to look again: read once more only when this batch has run or changed what was next."""
+        if batch.is_quiet and (batch.next is None or batch.next[1] not in batch.processes):
+            return batch.soonest()
+        following = batch.work.next_due(partitions, self._held)
+        return None if following is None else following[0]
 
     def _run_in_order(self, batch: Batch, keys: Sequence[str], deadline: float) -> None:
         """Run one due process of each named key, and then what is left of each, as far as time allows."""
@@ -307,7 +322,10 @@ class Executor:
     def _handler_connection(self, batch: Batch) -> HandlerConnection:
         reads = self._database.statements.dialect.savepoint_for_reads
         return HandlerConnection(
-            batch.work.connection, batch.writing, before_read=batch.reading if reads else None
+            batch.work.connection,
+            batch.writing,
+            before_read=batch.reading if reads else None,
+            deferring=not batch.careful,
         )
 
     def _refusal(self, command: Command, refusal: Rejected | Refused) -> bytes:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, event, insert, select
+from sqlalchemy.exc import IntegrityError
 
 import starwire
 from starwire import system
@@ -35,6 +36,7 @@ class Bench:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.statements: list[str] = []
+        self.answers: dict[int, bytes] = {}
         self.tables = MetaData()
         self.lines = Table(
             "lines", self.tables, Column("id", Integer, primary_key=True), Column("line", String)
@@ -58,6 +60,7 @@ class Bench:
 
     def _app(self) -> starwire.App:
         app = starwire.App("lines", tables=self.tables)
+        database_insert = self.database.statements.dialect.insert
 
         @app.command
         def keep(tx: starwire.Transaction, player: str, order: Keep) -> int:
@@ -73,6 +76,16 @@ class Bench:
             if order.fail == "breaks":
                 tx.db.execute(insert(self.lines).values(id=-1))
                 tx.db.execute(insert(self.lines).values(id=-1))
+            if order.fail == "catches":
+                try:
+                    tx.db.execute(insert(self.lines).values(id=-1))
+                    tx.db.execute(insert(self.lines).values(id=-1))
+                except IntegrityError:
+                    raise starwire.Rejected("taken", "There is one already.") from None
+            if order.fail == "asks":
+                once = database_insert(self.lines).on_conflict_do_nothing()
+                once = once.execution_options(preserve_rowcount=True)
+                return [tx.db.execute(once, {"id": -1}).rowcount for _ in range(2)].count(1)
             return len(order.line)
 
         return app
@@ -83,6 +96,7 @@ class Bench:
         commands = [self._command(order) for order in orders]
         outcome = self.executor.run(commands, sorted({each.partition for each in commands}))
         assert outcome.left == []
+        self.answers = outcome.answers
         oks = [b'"ok":true' in outcome.answers[index] for index in range(len(commands))]
         return oks, [each.frame.decode().split('"line":"')[1][0] for each in outcome.events]
 
@@ -121,7 +135,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "sqlite":
         database = open_sqlite(tmp_path / "lines.db", durable=False)
     else:
-        database = open_postgres(request.getfixturevalue("database"), Limits())
+        database = open_postgres(request.getfixturevalue("database"), Limits(), pipelined=True)
     yield Bench(database)
     database.close()
 
@@ -132,11 +146,22 @@ def test_items_that_succeed_take_no_savepoints(bench: Bench) -> None:
     assert bench.savepoints() == 0
 
 
-@pytest.mark.parametrize("fail", ["refuses", "raises", "breaks"])
+@pytest.mark.parametrize("fail", ["refuses", "raises", "breaks", "catches"])
 def test_an_item_that_fails_after_writing_undoes_itself_alone(bench: Bench, fail: str) -> None:
     assert bench.run([Keep("a"), Keep("b", fail), Keep("c")]) == ([True, False, True], ["a", "c"])
     assert bench.kept() == ["a", "c"]
     assert bench.savepoints() == 3
+
+
+def test_a_handler_catches_what_its_own_insert_raises_though_nobody_waited_for_it(bench: Bench) -> None:
+    bench.run([Keep("a"), Keep("b", "catches"), Keep("c")])
+    assert b'"reason":"taken"' in bench.answers[1]
+
+
+def test_how_many_rows_an_insert_has_skipped_is_known_at_once(bench: Bench) -> None:
+    assert bench.run([Keep("a", "asks")]) == ([True], ["a"])
+    assert b'"result":1}' in bench.answers[0]
+    assert bench.savepoints() == 0
 
 
 def test_a_refusal_after_reading_costs_no_second_run(bench: Bench) -> None:

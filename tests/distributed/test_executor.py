@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Executable, event, select, text
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from starwire import system
 from starwire.batch import Command, Outcome
@@ -18,6 +18,7 @@ from starwire.limits import Limits
 from starwire.process import partition_of
 from starwire.protocol import digest
 from starwire.store.database import Database, read_facts
+from starwire.store.pipeline import DEFERRED, PipelinedConnection
 from starwire.store.postgres import open_postgres
 from tests.support import village
 
@@ -26,7 +27,7 @@ PARTITIONS = 16
 
 @pytest.fixture
 def postgresql(database: str) -> Iterator[Database]:
-    opened = open_postgres(database, Limits(transaction_seconds=2))
+    opened = open_postgres(database, Limits(transaction_seconds=2), pipelined=True)
     with opened.write.begin() as connection:
         village.tables.create_all(connection)
     yield opened
@@ -132,3 +133,42 @@ class Away:
         self._times -= 1
         if self._times >= 0:
             raise OperationalError("BEGIN", {}, psycopg.OperationalError("the server has gone"))
+
+
+def test_a_batch_waits_for_the_database_as_often_however_many_commands_it_has(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[str] = []
+    wait = PipelinedConnection.settle
+
+    def count(connection: PipelinedConnection) -> None:
+        waits.append("settle")
+        wait(connection)
+
+    monkeypatch.setattr(PipelinedConnection, "settle", count)
+    run(executor, command("1"))
+    alone = len(waits)
+    outcome = run(executor, *[command(str(number)) for number in range(2, 52)])
+    assert len(outcome.answers) == 50
+    assert len(waits) == 2 * alone
+
+
+def test_what_comes_after_a_statement_that_failed_is_no_worse_for_it(
+    executor: Executor, postgresql: Database
+) -> None:
+    with pytest.raises(ProgrammingError):
+        write(postgresql, BROKEN, BROKEN)
+    with pytest.raises(ProgrammingError):
+        write(postgresql, BROKEN, select(1))
+    assert b'"ok":true' in run(executor, command("1")).answers[0]
+    assert told(postgresql) == [1]
+
+
+BROKEN = text("INSERT INTO nothing_of_this_name VALUES (1)").execution_options(**{DEFERRED: True})
+
+
+def write(postgresql: Database, *statements: Executable) -> None:
+    """Run statements in one transaction."""
+    with postgresql.write.begin() as connection:
+        for statement in statements:
+            connection.execute(statement)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVarTuple, overload
 
-from sqlalchemy import Connection, CursorResult, Executable, Row, ScalarResult, Select
+from sqlalchemy import Connection, CursorResult, Executable, Insert, Row, ScalarResult, Select
 from sqlalchemy.sql.expression import CompoundSelect
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from starwire.errors import NotAllowed
+from starwire.store.pipeline import DEFERRED
 
 Ts = TypeVarTuple("Ts")
 
@@ -26,10 +27,12 @@ class HandlerConnection:
         before_write: Callable[[], None] | None,
         *,
         before_read: Callable[[], None] | None = None,
+        deferring: bool = False,
     ) -> None:
         self._connection = connection
         self._before_write = before_write
         self._before_read = before_read
+        self._deferring = deferring
 
     @overload
     def execute(self, statement: TypedReturnsRows[*Ts], parameters: Any = None) -> CursorResult[*Ts]: ...
@@ -38,6 +41,8 @@ class HandlerConnection:
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         """Run a statement; parameters are a mapping, or a sequence of mappings for many rows."""
         self._guard(statement)
+        if self._deferring and _only_inserts(statement):
+            return self._connection.execute(statement, parameters, execution_options={DEFERRED: True})
         return self._connection.execute(statement, parameters)
 
     def scalar(self, statement: Executable, parameters: Any = None) -> Any:
@@ -69,3 +74,12 @@ class HandlerConnection:
                 f"tx.db.{name}: the transaction is the framework's; raise an error to undo a handler"
             )
         raise AttributeError(f"tx.db has execute, scalar, scalars and first, but no {name!r}")
+
+
+def _only_inserts(statement: Executable) -> bool:
+    """Whether all there is to know of a statement is that it has not failed.
+
+    Not so of a database's own ``ON CONFLICT``, which is another class, nor of INSERT … SELECT: how many rows
+    they have inserted is news.
+    """
+    return type(statement) is Insert and statement.select is None

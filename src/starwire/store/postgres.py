@@ -16,6 +16,7 @@ from starwire.errors import ConfigurationError
 from starwire.limits import Limits
 from starwire.store.database import Database
 from starwire.store.dialect import Postgres
+from starwire.store.pipeline import use_pipeline
 
 CONNECT_SECONDS = 5
 PLANS = " -c enable_seqscan=off"
@@ -24,8 +25,14 @@ table yet, or no longer what is true, it would read all processes to find those 
 them, 10.7 ms for each batch instead of 0.02."""
 
 
-def open_postgres(url: str, limits: Limits, *, writers: int = 1) -> Database:
+def open_postgres(url: str, limits: Limits, *, writers: int = 1, pipelined: bool = False) -> Database:
     """Open the database that the URL names, for example ``postgresql://user@host/name``.
+
+    Args:
+        url: see above.
+        limits: time-outs and the number of connections.
+        writers: how many connections write.
+        pipelined: whether they do so in pipeline mode, as executors need it (``pipeline.py``).
 
     Raises:
         ConfigurationError: the URL is no PostgreSQL, or the server is not usable.
@@ -43,7 +50,7 @@ def open_postgres(url: str, limits: Limits, *, writers: int = 1) -> Database:
         "application_name": "starwire",
     }
 
-    def engine(size: int, level: str, options: str) -> Engine:
+    def engine(size: int, options: str, **more: Any) -> Engine:
         return create_engine(
             address,
             connect_args={**arguments, "options": f"{session}{options}"},
@@ -51,11 +58,15 @@ def open_postgres(url: str, limits: Limits, *, writers: int = 1) -> Database:
             max_overflow=2,
             pool_pre_ping=False,
             pool_recycle=1800,
-            isolation_level=level,
+            **more,
         )
 
-    write = engine(writers, "READ COMMITTED", PLANS)
-    read = engine(limits.view_threads, "REPEATABLE READ", "")
+    if pipelined:
+        write = engine(writers, PLANS, pool_reset_on_return=None)
+        use_pipeline(write)
+    else:
+        write = engine(writers, PLANS, isolation_level="READ COMMITTED")
+    read = engine(limits.view_threads, "", isolation_level="REPEATABLE READ")
 
     @event.listens_for(read, "begin")
     def _read_only(connection: Any) -> None:

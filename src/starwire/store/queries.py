@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Select
 
 from starwire.process import ProcessRow, State
+from starwire.store.pipeline import DEFERRED
 from starwire.store.statements import ROW_FIELDS, Statements
 
 _state_at = ROW_FIELDS.index("state")
@@ -58,6 +59,10 @@ class Work:
         self._array = statements.dialect.array
         self._set = statements.dialect.rows
 
+    def send(self, statement: str) -> None:
+        """Run a statement that has no result; an error of it may come with a later one."""
+        self.connection.exec_driver_sql(statement, execution_options={DEFERRED: True})
+
     def take_partitions(self, partitions: Sequence[int], *, wait: bool = True) -> list[PartitionRow]:
         """Lock the partitions in order of their numbers and read their clocks.
 
@@ -87,12 +92,14 @@ class Work:
         """What is due of one key, in order of (run_at, id)."""
         return self._rows(self._sql.due_of_key, {"key": key, "now": now, "limit": limit})
 
-    def next_due(self, partitions: Sequence[int], held: Collection[str] = ()) -> int | None:
-        """When the next live process of these partitions is to run; None when there is none."""
+    def next_due(self, partitions: Sequence[int], held: Collection[str] = ()) -> tuple[int, int] | None:
+        """When the next live process of these partitions is to run, and its id; None when there is none."""
         parameters: dict[str, Any] = {"partitions": self._array(partitions)}
-        if not held:
-            return self.connection.scalar(self._sql.next_due, parameters)
-        return self.connection.scalar(self._sql.next_due_not_held, {**parameters, "held": self._array(held)})
+        statement = self._sql.next_due_not_held if held else self._sql.next_due
+        if held:
+            parameters["held"] = self._array(held)
+        row = self.connection.execute(statement, parameters).first()
+        return None if row is None else (row.run_at, row.id)
 
     def process(self, id: int) -> ProcessRow | None:
         """One live process."""

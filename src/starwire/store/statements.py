@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, sel
 from starwire.process import ProcessRow
 from starwire.store import tables
 from starwire.store.dialect import Dialect
+from starwire.store.pipeline import DEFERRED
 
 ROW_FIELDS = tuple(each.name for each in msgspec.structs.fields(ProcessRow))
 EVENT_FIELDS = ("stream", "offset", "event", "at", "data", "message")
@@ -47,9 +48,10 @@ class Statements:
 
         self.take_partitions, self.take_free_partitions = take(nowait=False), take(nowait=True)
         saved = self.dialect.insert_rows(tables.partition, ("id", "clock", "last_process"))
-        self.save_partitions = saved.on_conflict_do_update(
+        advanced = saved.on_conflict_do_update(
             index_elements=["id"], set_={name: saved.excluded[name] for name in ("clock", "last_process")}
         )
+        self.save_partitions = _deferred(advanced)
 
     def _processes(self) -> None:
         c = tables.process.c
@@ -65,7 +67,7 @@ class Statements:
         self.due = due(in_partitions)
         self.due_not_held = due(in_partitions, not_held)
         self.due_of_key = due(c.key == bindparam("key"))
-        upcoming = select(c.run_at).where(in_partitions, awake).order_by(c.run_at, c.id).limit(1)
+        upcoming = select(c.run_at, c.id).where(in_partitions, awake).order_by(c.run_at, c.id).limit(1)
         self.next_due = upcoming
         self.next_due_not_held = upcoming.where(not_held)
         self.process = select(*columns).where(c.id == bindparam("id"))
@@ -76,20 +78,22 @@ class Statements:
         self.processes_of_key = in_order.where(c.key == bindparam("key"))
         self.processes_of_streams = in_order.where(is_any(c.stream, "streams"))
         saved = self.dialect.insert_rows(tables.process, ROW_FIELDS)
-        self.save_processes = saved.on_conflict_do_update(
+        changed = saved.on_conflict_do_update(
             index_elements=["id"], set_={name: saved.excluded[name] for name in CHANGING}
         )
+        self.save_processes = _deferred(changed)
 
     def _finishing(self) -> None:
         self.remove_processes = delete(tables.process).where(self.dialect.is_any(tables.process.c.id, "ids"))
-        self.archive = self.dialect.insert_rows(tables.finished, (*ROW_FIELDS, "finished_at", "error"))
+        archived = self.dialect.insert_rows(tables.finished, (*ROW_FIELDS, "finished_at", "error"))
+        self.archive = _deferred(archived)
 
     def _streams(self) -> None:
         moved = self.dialect.insert_rows(tables.stream, ("name", "head"))
         self.advance_heads = moved.on_conflict_do_update(
             index_elements=["name"], set_={"head": tables.stream.c.head + moved.excluded.head}
         ).returning(tables.stream.c.name, tables.stream.c.head)
-        self.add_events = self.dialect.insert_rows(tables.event, EVENT_FIELDS)
+        self.add_events = _deferred(self.dialect.insert_rows(tables.event, EVENT_FIELDS))
         c = tables.stream.c
         self.head = select(c.head).where(c.name == bindparam("name"))
         self.positions = select(c.name, c.head, c.pruned).where(self.dialect.is_any(c.name, "names"))
@@ -104,11 +108,11 @@ class Statements:
     def _players(self) -> None:
         r = tables.reply.c
         self.answered = select(r.player, r.id, r.digest, r.frame).where(self.dialect.is_any(r.id, "ids"))
-        self.add_replies = self.dialect.insert_rows(tables.reply, REPLY_FIELDS)
+        self.add_replies = _deferred(self.dialect.insert_rows(tables.reply, REPLY_FIELDS))
         s = tables.subscription.c
         self.subscriptions = select(s.stream).where(s.player == bindparam("p"))
         granted = self.dialect.insert_rows(tables.subscription, ("player", "stream"))
-        self.add_subscriptions = granted.on_conflict_do_nothing()
+        self.add_subscriptions = _deferred(granted.on_conflict_do_nothing())
         self.remove_subscriptions = delete(tables.subscription).where(
             and_(s.player == bindparam("p"), s.stream == bindparam("s"))
         )
@@ -118,3 +122,8 @@ class Statements:
             .select_from(tables.session)
             .where(session.id == bindparam("id"), session.expires_at > bindparam("now"))
         )
+
+
+def _deferred(statement: Any) -> Any:
+    """A statement that nobody waits for; an error of it comes with the next that is waited for."""
+    return statement.execution_options(**{DEFERRED: True})

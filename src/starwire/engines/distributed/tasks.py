@@ -99,7 +99,7 @@ class Worker:
         self.limits = settings.limits
         self.partitions = settings.partitions
         registry = find_app(settings.app).registry(system.module)
-        self.database: Database = open_postgres(settings.database, settings.limits)
+        self.database: Database = open_postgres(settings.database, settings.limits, pipelined=True)
         with self.database.write.begin() as connection:
             facts = read_facts(connection, partitions=settings.partitions)
         self.executor = Executor(
