@@ -265,9 +265,11 @@ class Crowd:
         for number in range(1, self._size.faults + 1):
             share = (ends - time.monotonic()) / (self._size.faults + 1 - number)
             await asyncio.sleep(max(0.5, share * self._rng.uniform(0.5, 1.0)))
+            began = time.monotonic()
             what = await self._site.fault(number, self._rng)
             self.tally.faults[what] += 1
-            self._say(f"{what}; {sum(len(each.witness.orders) for each in self.clients)} commands so far")
+            commands = sum(len(each.witness.orders) for each in self.clients)
+            self._say(f"{what}: back after {time.monotonic() - began:.1f} s; {commands} commands so far")
         await asyncio.sleep(max(1.0, ends - time.monotonic()))
 
     # At the end
