@@ -36,6 +36,7 @@ Host = Annotated[str | None, _option("host", "ADDRESS", "STARWIRE_HOST")]
 Port = Annotated[str | None, _option("port", "PORT", "STARWIRE_PORT", "-p")]
 DatabaseUrl = Annotated[str | None, _option("database", "URL", "STARWIRE_DATABASE")]
 BrokerUrl = Annotated[str | None, _option("broker", "URL", "STARWIRE_BROKER")]
+Hosts = Annotated[str | None, _option("hosts", "NAMES", "STARWIRE_HOSTS")]
 Origins = Annotated[str | None, _option("origins", "ORIGINS", "STARWIRE_ORIGINS")]
 LogLevel = Annotated[str | None, _option("log-level", "LEVEL", "STARWIRE_LOG_LEVEL")]
 Dev = Annotated[
@@ -65,6 +66,7 @@ def play(
     data: DataOption = None,
     database: DatabaseUrl = None,
     broker: BrokerUrl = None,
+    hosts: Hosts = None,
     origins: Origins = None,
     log_level: LogLevel = None,
     dev: Dev = None,
@@ -73,8 +75,8 @@ def play(
 
     Example: [cyan]starwire play --port 8001 --data ~/dragons[/cyan]
     """
-    run(GAME, host=host, port=port, data=data, database=database, broker=broker, origins=origins,
-        log_level=log_level, dev=dev)  # fmt: skip
+    run(GAME, host=host, port=port, data=data, database=database, broker=broker, hosts=hosts,
+        origins=origins, log_level=log_level, dev=dev)  # fmt: skip
 
 
 def serve(
@@ -86,6 +88,7 @@ def serve(
     data: DataOption = None,
     database: DatabaseUrl = None,
     broker: BrokerUrl = None,
+    hosts: Hosts = None,
     origins: Origins = None,
     log_level: LogLevel = None,
 ) -> None:
@@ -93,8 +96,8 @@ def serve(
 
     Example: [cyan]starwire serve --app mygame.main:app --dev[/cyan]
     """
-    run(name, host=host, port=port, data=data, database=database, broker=broker, origins=origins,
-        log_level=log_level, dev=dev)  # fmt: skip
+    run(name, host=host, port=port, data=data, database=database, broker=broker, hosts=hosts,
+        origins=origins, log_level=log_level, dev=dev)  # fmt: skip
 
 
 def run(name: str | None, **overrides: Any) -> None:

@@ -73,7 +73,7 @@ def host_name(host: str) -> str:
 def not_ours(host: str) -> str:
     """What is said to whoever comes under a name that is not ours."""
     shown = host_name(host)[:100].encode("ascii", "replace").decode()
-    return f"This server does not answer to the name {shown!r}. Its names are set by STARWIRE_HOSTS."
+    return f"This server does not answer to the name {shown!r}; its names are in STARWIRE_HOSTS (--hosts)."
 
 
 class Entrance:
