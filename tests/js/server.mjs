@@ -5,8 +5,9 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+
+import { until } from "./behaviours.mjs";
 
 /** Where the `starwire` command is; without it these tests have nothing to talk to. */
 export const COMMAND = process.env.STARWIRE_COMMAND ?? "";
@@ -46,6 +47,15 @@ export class Server {
     return this.#end("SIGTERM");
   }
 
+  /** It runs no more, and says nothing, but its connections stand. */
+  freeze() {
+    this.#child.kill("SIGSTOP");
+  }
+
+  thaw() {
+    this.#child.kill("SIGCONT");
+  }
+
   async remove() {
     await this.#end("SIGKILL");
     rmSync(this.#data, { recursive: true, force: true });
@@ -66,16 +76,5 @@ function read(path) {
     return JSON.parse(readFileSync(path, "utf8"));
   } catch {
     return null; // it is being written
-  }
-}
-
-/** Waits for a condition; fails with a sentence after 20 s. */
-export async function until(condition, sentence) {
-  const deadline = Date.now() + 20_000;
-  for (;;) {
-    const value = await condition();
-    if (value) return value;
-    if (Date.now() > deadline) throw new Error(`waited too long: ${sentence()}`);
-    await pause(10);
   }
 }

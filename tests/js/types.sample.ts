@@ -60,5 +60,6 @@ export async function page(): Promise<void> {
   const untyped = new Client({ tokens: async () => tokens });
   const anything: unknown = await untyped.command("whatever", { any: "thing" });
   untyped.on("whatever", (push) => push.data.anything);
-  console.log(due, apples, total, anything);
+  const now: number = client.now();
+  console.log(due, apples, total, anything, now, client.offsets["player:42"]?.toFixed());
 }

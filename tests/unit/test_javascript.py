@@ -1,6 +1,7 @@
 """The JavaScript client: its own tests in Node, its types in tsc, and the table it shares with the server."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -52,6 +53,35 @@ def test_every_name_the_client_exports_has_a_type() -> None:
         if not any(f"export {kind} {name}" in types for kind in ("class", "function", "const"))
     ]
     assert not missing, f"starwire.d.ts does not declare {missing}"
+
+
+MEMBERS = """
+import(%s).then(({ Client, CommandError, AuthError }) => {
+  const client = new Client({ url: "ws://game.test/ws", tokens: { access_token: "a" }, WebSocket: class {} });
+  const made = [client, new CommandError({ code: "internal" }), new AuthError("internal", "No.")];
+  const names = made.map((each) => [
+    ...Object.keys(each),
+    ...Object.getOwnPropertyNames(Object.getPrototypeOf(each)).filter((name) => name !== "constructor"),
+  ]);
+  const options = Client.toString().match(/constructor\\(\\{([^]*?)\\} = \\{\\}\\)/)[1];
+  const taken = [...options.matchAll(/^ {4}(\\w+)/gm)].map(([, name]) => name);
+  console.log(JSON.stringify([...names, taken]));
+});
+"""
+
+
+def test_the_types_have_the_members_and_options_that_the_client_has_and_no_others() -> None:
+    done = node("--eval", MEMBERS % json.dumps(CLIENT.as_uri()))
+    assert done.returncode == 0, done.stderr
+    types = CLIENT.with_suffix(".d.ts").read_text(encoding="utf-8")
+    for declaration, names in zip(
+        ("class Client<", "class CommandError ", "class AuthError ", "interface ClientOptions "),
+        json.loads(done.stdout),
+        strict=True,
+    ):
+        body = re.split(rf"^export {declaration}.*$", types, flags=re.MULTILINE)[1].split("\n}", 1)[0]
+        declared = set(re.findall(r"^  (?:readonly )?(\w+)\??[<(:]", body, re.MULTILINE)) - {"constructor"}
+        assert declared == set(names) | ({"message"} & declared), declaration
 
 
 @pytest.mark.timeout(180)
