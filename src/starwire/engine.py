@@ -69,7 +69,7 @@ class Engine(Protocol):
         ...
 
     async def history(self, wanted: Sequence[tuple[str, int, int]]) -> list[list[StoredEvent]]:
-        """For each (stream, after, limit) its events."""
+        """For each (stream, after, limit) what is kept of its next ``limit`` events, in one read."""
         ...
 
     async def session_is_live(self, session: str) -> bool:

@@ -72,7 +72,7 @@ class Reading(ABC):
         return await self._run(lambda: self._reads.positions(streams))
 
     async def history(self, wanted: Sequence[tuple[str, int, int]]) -> list[list[StoredEvent]]:
-        """For each (stream, after, limit) its events."""
+        """For each (stream, after, limit) what is kept of its next ``limit`` events, in one read."""
         return await self._run(lambda: self._reads.history(wanted))
 
     async def session_is_live(self, session: str) -> bool:

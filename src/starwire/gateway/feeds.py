@@ -14,17 +14,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 import structlog
 
 from starwire import telemetry
 from starwire.batch import Event
 from starwire.engine import Engine
 from starwire.errors import Unauthenticated
+from starwire.gateway.behind import EVENTS_AT_ONCE, Behind
 from starwire.gateway.connection import Phase
+from starwire.gateway.feed import CONTROL, Entry, Feed, Listener, read_control
 from starwire.gateway.session import Session
 from starwire.identity import Identity
 from starwire.limits import Limits
@@ -34,45 +34,9 @@ from starwire.stream import Position
 
 log = structlog.get_logger("starwire.gateway")
 
-CONTROL = frozenset({"subscribed", "unsubscribed", "session_revoked"})
 REVOKED = "the session was revoked"
-Listener = Callable[[Event], None]
 IsLive = Callable[[Identity], Awaitable[bool]]
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
-
-
-class Entry(NamedTuple):
-    """An event as it waits in memory: framed once for everybody."""
-
-    offset: int
-    framed: bytes
-    control: tuple[str, bytes] | None
-    """Event name and frame, of those that act on the session."""
-
-
-@dataclass(slots=True)
-class Feed:
-    """One stream that somebody hears at this gateway."""
-
-    name: str
-    head: int
-    recent: deque[Entry]
-    sessions: set[Session] = field(default_factory=set)
-    listeners: list[Listener] = field(default_factory=list)
-    held: int = 0
-    """Sessions that are about to join."""
-
-
-class _Control(msgspec.Struct):
-    class Data(msgspec.Struct):
-        stream: str = ""
-        offset: int = 0
-        session: str = ""
-
-    data: Data
-
-
-_control = msgspec.json.Decoder(_Control)
 
 
 class Feeds:
@@ -93,7 +57,7 @@ class Feeds:
         self._wrap = wrap
         self._spawn = spawn
         self._feeds: dict[str, Feed] = {}
-        self._behind: dict[tuple[str, int], set[Session]] = {}
+        self._behind: Behind[Session] = Behind(limits.catch_up_events)
         self._reader: asyncio.Task[None] | None = None
         self._starting_over: set[Session] = set()
         engine.broker.attach(self.deliver)
@@ -201,7 +165,10 @@ class Feeds:
                 feed.recent.clear()
             feed.head = event.offset
             entry = self._entry(event)
-            feed.recent.append(entry)
+            if feed.held or len(feed.sessions) > 1:
+                feed.recent.append(entry)
+            else:
+                feed.recent.clear()  # who is alone reads from the table what it missed: most streams are such
             for listener in feed.listeners:
                 listener(event)
             before, told = event.offset - 1, 0
@@ -228,7 +195,7 @@ class Feeds:
         if entry.control is None or entry.offset <= session.since:
             return
         event, frame = entry.control
-        data = _control.decode(frame).data
+        data = read_control(frame)
         if event == "session_revoked":
             if session.identity is not None and session.identity.session == data.session:
                 session.close(4403, REVOKED)
@@ -255,20 +222,36 @@ class Feeds:
         most = self._limits.heads_at_once
         for start in range(0, len(names), most):
             positions = await self._engine.positions(names[start : start + most])
-            for name, position in positions.items():
-                feed = self._feeds.get(name)
-                if feed is not None and position.head > feed.head:
-                    log.info("events_were_lost", stream=name, missing=position.head - feed.head)
-                    await self._hear_lost(feed, position.head)
+            lost = {
+                name: position
+                for name, position in positions.items()
+                if (feed := self._feeds.get(name)) is not None and position.head > feed.head
+            }
+            if lost:
+                log.info("events_were_lost", streams=len(lost), first=next(iter(lost)))
+                await self._hear_lost(lost)
 
-    async def _hear_lost(self, feed: Feed, head: int) -> None:
-        """Take the events after our head from the table, as if they had just come."""
-        while feed.head < head:
-            [page] = await self._engine.history([(feed.name, feed.head, self._limits.catch_up_events)])
-            if not page:
-                self._advance(feed, head)
-                return
-            self.deliver([Event(e.stream, e.offset, e.event, e.frame) for e in page])
+    async def _hear_lost(self, lost: dict[str, Position]) -> None:
+        """Take the events after our heads from the table, as if they had just come."""
+        for name, position in lost.items():
+            if name in self._feeds:
+                self._advance(self._feeds[name], position.pruned)
+        while wanted := self._pages_after_heads(lost):
+            pages = await self._engine.history(wanted)
+            for (name, after, _), page in zip(wanted, pages, strict=True):
+                self.deliver([Event(e.stream, e.offset, e.event, e.frame) for e in page])
+                feed = self._feeds.get(name)
+                if feed is not None and feed.head == after:  # pruned meanwhile
+                    self._advance(feed, lost[name].head)
+
+    def _pages_after_heads(self, lost: dict[str, Position]) -> list[tuple[str, int, int]]:
+        wanted, events, limit = [], 0, self._limits.catch_up_events
+        for name, position in lost.items():
+            feed = self._feeds.get(name)
+            if feed is not None and feed.head < position.head and events < EVENTS_AT_ONCE:
+                wanted.append((name, feed.head, limit))
+                events += min(limit, position.head - feed.head)
+        return wanted
 
     # Catching up
 
@@ -286,7 +269,7 @@ class Feeds:
         if feed.recent and cursor >= feed.recent[0].offset - 1:
             self._give(session, feed.name, feed.recent)
             return
-        self._behind.setdefault((feed.name, cursor), set()).add(session)
+        self._behind.add(feed.name, [(cursor, session)])
         if self._reader is None:
             self._reader = self._spawn(self._read_behind())
 
@@ -307,38 +290,49 @@ class Feeds:
 
     async def _read_behind(self) -> None:
         """Read for everyone who is behind, set by set, until nobody is."""
+        limit = self._limits.catch_up_events
         try:
             while self._behind:
-                wanted, self._behind = self._behind, {}
-                limit = self._limits.catch_up_events
+                shared = self._behind.take(self._head_of)
                 try:
-                    pages = await self._engine.history([(stream, after, limit) for stream, after in wanted])
+                    pages = await self._engine.history([(stream, after, limit) for stream, after in shared])
                 except Exception:
                     log.exception("history_failed")
+                    for (stream, _), readers in shared.items():
+                        self._behind.add(stream, readers)
                     await asyncio.sleep(1)
-                    self._behind = {**wanted, **self._behind}
                     continue
-                for ((stream, after), sessions), page in zip(wanted.items(), pages, strict=True):
-                    self._give_page(stream, after, sessions, page)
+                for ((stream, _), readers), page in zip(shared.items(), pages, strict=True):
+                    self._give_page(stream, readers, page)
         finally:
             self._reader = None
 
-    def _give_page(self, stream: str, after: int, sessions: set[Session], page: list[StoredEvent]) -> None:
+    def _head_of(self, stream: str) -> int:
+        return self._feeds[stream].head if stream in self._feeds else 0
+
+    def _give_page(self, stream: str, readers: list[tuple[int, Session]], page: list[StoredEvent]) -> None:
         entries = [self._entry(event) for event in page]
-        for session in sessions:
+        first = entries[0].offset if entries else 0
+        feed = self._feeds.get(stream)
+        if feed is not None and entries and entries[-1].offset == feed.head and not feed.recent:
+            feed.recent.extend(entries if len(feed.sessions) > 1 else ())
+        for cursor, session in readers:
             feed = self._feeds.get(stream)
-            if feed is None or session.cursors.get(stream) != after:
+            if feed is None or session.cursors.get(stream) != cursor:
                 continue
-            if not entries or entries[0].offset != after + 1:
-                if stream == _own(session):
-                    self._spawn(self._start_over(session))
-                    continue
-                session.cursors[stream] = feed.head
-                session.send(encode(Resync(stream, feed.head)))
+            if not 0 < first <= cursor + 1 <= entries[-1].offset:
+                self._history_is_gone(session, feed)
                 continue
-            self._give(session, stream, entries)
+            self._give(session, stream, entries[cursor + 1 - first :])
             if stream in session.cursors and session.writable and session.cursors[stream] < feed.head:
                 self._need(session, feed)
+
+    def _history_is_gone(self, session: Session, feed: Feed) -> None:
+        if feed.name == _own(session):
+            self._spawn(self._start_over(session))
+            return
+        session.cursors[feed.name] = feed.head
+        session.send(encode(Resync(feed.name, feed.head)))
 
     async def _start_over(self, session: Session) -> None:
         """A player's own history is gone, and grants and revocations with it: read what holds now."""

@@ -19,7 +19,8 @@ from starwire.engine import Engine
 from starwire.errors import Refused, Unauthenticated
 from starwire.gateway.auth import KnowsSessions
 from starwire.gateway.connection import Greet, Phase, Renew
-from starwire.gateway.feeds import Feeds, Listener
+from starwire.gateway.feed import Listener
+from starwire.gateway.feeds import Feeds
 from starwire.gateway.journeys import Journeys
 from starwire.gateway.session import Session, Transport
 from starwire.gateway.tasks import Tasks

@@ -11,6 +11,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     ColumnElement,
+    FromClause,
     LargeBinary,
     String,
     Table,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     literal_column,
     null,
     select,
+    type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -58,6 +60,10 @@ class Dialect(Protocol):
 
     def array(self, values: Iterable[Any]) -> Any:
         """A list as one parameter, so that a statement is compiled once for every length."""
+        ...
+
+    def given(self, name: str, columns: Sequence[ColumnElement[Any]]) -> FromClause:
+        """The rows of a list of mappings in parameter ``name`` (made by ``array``), to be joined."""
         ...
 
     def is_held(self, error: DBAPIError) -> bool:
@@ -100,6 +106,17 @@ class Sqlite:
     def array(self, values: Iterable[Any]) -> Any:
         """A JSON array as text."""
         return msgspec.json.encode(list(values)).decode()
+
+    def given(self, name: str, columns: Sequence[ColumnElement[Any]]) -> FromClause:
+        """``(SELECT json_extract(value, '$.a') AS a, … FROM json_each(:name))``."""
+        each = func.json_each(bindparam(name, type_=String)).table_valued(column("value", String))
+        extracted = [
+            type_coerce(func.json_extract(each.c.value, literal_column(f"'$.{of.name}'")), of.type).label(
+                of.name
+            )
+            for of in columns
+        ]
+        return select(*extracted).subquery(name)
 
     def is_held(self, error: DBAPIError) -> bool:
         """Never: SQLite has one writer."""
@@ -147,8 +164,14 @@ class Postgres:
         return of == any_(bindparam(name, type_=ARRAY(of.type)))
 
     def array(self, values: Iterable[Any]) -> Any:
-        """An array."""
-        return list(values)
+        """An array; of mappings, JSON as text."""
+        listed = list(values)
+        return msgspec.json.encode(listed).decode() if listed and isinstance(listed[0], dict) else listed
+
+    def given(self, name: str, columns: Sequence[ColumnElement[Any]]) -> FromClause:
+        """``json_to_recordset(:name) AS name(a type, …)``."""
+        rows = func.json_to_recordset(cast(bindparam(name, type_=String), JSON)).table_valued(*columns)
+        return rows.render_derived(name=name, with_types=True)
 
     def is_held(self, error: DBAPIError) -> bool:
         """``lock_not_available``."""

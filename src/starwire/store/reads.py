@@ -68,15 +68,21 @@ class Snapshot:
         found = {name: Position(head, pruned) for name, head, pruned in rows}
         return {name: found.get(name, Position()) for name in names}
 
-    def events(self, stream: str, after: int, limit: int) -> list[StoredEvent]:
-        """The events of a stream after an offset, at most ``limit``."""
-        rows = self.connection.execute(self._sql.events, {"stream": stream, "after": after, "limit": limit})
-        return [
-            StoredEvent(
-                stream, offset, name, push_frame(stream, offset, name, isoformat(at), data, message=message)
-            )
-            for offset, name, at, data, message in rows
+    def pages(self, wanted: Sequence[tuple[str, int, int]]) -> list[list[StoredEvent]]:
+        """For each (stream, after, limit) what is kept of its next ``limit`` events, in one statement."""
+        rows = [
+            {"nth": nth, "stream": stream, "after": after, "last": after + limit}
+            for nth, (stream, after, limit) in enumerate(wanted)
         ]
+        pages: list[list[StoredEvent]] = [[] for _ in wanted]
+        if not rows:
+            return pages
+        found = self.connection.execute(self._sql.events, {"wanted": self._sql.dialect.array(rows)})
+        for nth, offset, name, at, data, message in found:
+            stream = wanted[nth][0]
+            frame = push_frame(stream, offset, name, isoformat(at), data, message=message)
+            pages[nth].append(StoredEvent(stream, offset, name, frame))
+        return pages
 
     def processes_of_streams(self, streams: Sequence[str]) -> list[ProcessRow]:
         """The live processes whose lifecycle events go to these streams."""
@@ -152,10 +158,9 @@ class Reads:
             return Snapshot(connection, self._database.statements).positions(streams)
 
     def history(self, wanted: Sequence[tuple[str, int, int]]) -> list[list[StoredEvent]]:
-        """For each (stream, after, limit) its events, all of one snapshot."""
+        """For each (stream, after, limit) its events, all in one statement."""
         with self._database.read.begin() as connection:
-            snapshot = Snapshot(connection, self._database.statements)
-            return [snapshot.events(*each) for each in wanted]
+            return Snapshot(connection, self._database.statements).pages(wanted)
 
     def session_is_live(self, session: str) -> bool:
         """Whether a login session exists and was not revoked."""

@@ -9,7 +9,19 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    column,
+    delete,
+    func,
+    select,
+)
 
 from starwire.process import ProcessRow
 from starwire.store import tables
@@ -98,11 +110,24 @@ class Statements:
         self.head = select(c.head).where(c.name == bindparam("name"))
         self.positions = select(c.name, c.head, c.pruned).where(self.dialect.is_any(c.name, "names"))
         e = tables.event.c
+        # Offsets have no gaps, so a page is a range of them; what of it is not there was pruned.
+        wanted = self.dialect.given(
+            "wanted",
+            [
+                column("nth", Integer),
+                column("stream", String),
+                column("after", BigInteger),
+                column("last", BigInteger),
+            ],
+        )
         self.events = (
-            select(e.offset, e.event, e.at, e.data, e.message)
-            .where(e.stream == bindparam("stream"), e.offset > bindparam("after"))
-            .order_by(e.offset)
-            .limit(bindparam("limit"))
+            select(wanted.c.nth, e.offset, e.event, e.at, e.data, e.message)
+            .join_from(
+                wanted,
+                tables.event,
+                and_(e.stream == wanted.c.stream, e.offset > wanted.c.after, e.offset <= wanted.c.last),
+            )
+            .order_by(wanted.c.nth, e.offset)
         )
 
     def _players(self) -> None:
