@@ -317,6 +317,18 @@ async def test_a_failure_over_an_open_socket_closes_it_with_1011(
     await eventually(lambda: street.open_lines == 1, "the end of the connection")
 
 
+async def test_who_does_not_answer_the_close_is_put_out_soon(street: Street) -> None:
+    await street.begin(limits={"close_seconds": 0.05, "hello_seconds": 5.0})
+    async with street.line() as line:
+        await line.ask("GET /ws", upgrade=True)
+        assert (await line.answer())[0] == 101
+        await street.advance(seconds=5, milliseconds=1)
+        said = await line.rest()
+        assert int.from_bytes(said[2:4], "big") == 4408
+    await eventually(lambda: street.open_lines == 0, "the end of the connection")
+    assert not street.server.hub.sessions
+
+
 # Names
 
 
