@@ -104,6 +104,7 @@ GOODBYE = {"type": "goodbye", "reason": "restart", "reconnect_after": 3.2}
         (4408, (), Ended("no_hello", 0.5)),
         (4400, (), Ended("abuse", 60.0)),
         (4429, (), Ended("too_many_connections", 60.0)),
+        (4429, (GOODBYE,), Ended("too_many_connections", 60.0)),
         (4401, (), Ended("token_expired", 0.0)),
         (4403, (), Ended("refused (4403)", None)),
         (4999, (), Ended("lost", 0.5)),

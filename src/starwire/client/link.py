@@ -226,7 +226,7 @@ class Link:
             if self._refusals > REFUSALS:
                 return Ended("unauthorized: the server refuses every token", None)
             return Ended(why, 0.0) if self._refusals == 1 else self._retry(why)
-        if reconnect == "later" and self._advised is None:
+        if reconnect == "later":
             return Ended(why, LATER_SECONDS * (1 + self._source.random()))
         return self._again(why)
 

@@ -205,8 +205,8 @@ export class Link {
     const { name, reconnect } = closeRule(code);
     if (reconnect === "never") this.stop(name);
     else if (reconnect === "new_token") this.#unauthorized();
-    else if (this.#advice !== null) this.#retry(name, this.#advice, true); // also when it died before it could close
     else if (reconnect === "later") this.#retry(name, later(this.#o.random), true);
+    else if (this.#advice !== null) this.#retry(name, this.#advice, true); // also when it died before it could close
     else this.#retry(name);
   }
 
