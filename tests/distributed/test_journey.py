@@ -1,4 +1,4 @@
-"""One piece of work from the command to the push, by what each part shows of itself; and the end of a login."""
+"""One piece of work from the command to the push, by what each part shows of itself; and how a login ends."""
 
 import asyncio
 import json
