@@ -225,6 +225,46 @@ async def test_one_that_is_full_misses_nothing_and_delays_nobody(gateway: Gatewa
     assert_whole(gateway, slow, "player:ann")
 
 
+async def test_what_several_hear_is_resumed_from_memory_and_what_one_hears_is_not_kept(
+    gateway: Gateway,
+) -> None:
+    script = gateway.script
+    for player in ("ann", "bob"):
+        script.granted[player] = ["universe:1"]
+        await gateway.connected(player)
+    for _ in range(3):
+        for stream in ("universe:1", "player:ann"):
+            script.commit(stream)
+        script.announce()
+    assert not gateway.hub._feeds._feeds["player:ann"].recent
+    back = gateway.hello("bob", universe_1=1)
+    await script.answer("streams_of")
+    assert script.reads == [], "nothing of its history has to be read"
+    assert offsets(back, "universe:1") == [2, 3]
+
+
+async def test_those_who_come_back_together_share_a_page_and_leave_it_for_the_next(gateway: Gateway) -> None:
+    script = gateway.script
+    for player in ("ann", "bob", "cid", "dan"):
+        script.granted[player] = ["universe:1"]
+    for _ in range(5):
+        script.commit("universe:1")
+    script.announce()
+    back = [gateway.hello(player, universe_1=n) for player, n in (("ann", 2), ("bob", 3), ("cid", 4))]
+    for what in ("streams_of", "positions") * 3:
+        await script.answer(what)
+    await script.answer("history")  # Ann's, who was first
+    (read,) = script.reads
+    assert [len(page) for page in read.result] == [2], "one page for the two others"
+    await script.answer("history")
+    assert [offsets(memory, "universe:1") for memory in back] == [[3, 4, 5], [4, 5], [5]]
+    late = gateway.hello("dan", universe_1=2)
+    await script.answer("streams_of")
+    await script.answer("positions")
+    assert script.reads == [], "the page is still at hand"
+    assert offsets(late, "universe:1") == [3, 4, 5]
+
+
 async def test_nothing_is_heard_or_kept_after_the_last_has_left(gateway: Gateway) -> None:
     script = gateway.script
     ann = await gateway.connected("ann")
