@@ -21,15 +21,21 @@ class Ledger(Database):
     """The framework's tables, and every line in the order in which it was written."""
 
     lines: list[Row] = field(default_factory=list)
+    drops_what_is_late: bool = False
+    """Whether a command may be refused on its way: who did not hear of it sends it again, out of its place."""
 
 
-def read_ledger(rows: Rows, integrity: Iterable[str] = ()) -> Ledger:
+def read_ledger(rows: Rows, integrity: Iterable[str] = (), *, drops_what_is_late: bool = False) -> Ledger:
     """Everything that claims are made about; padding is left out."""
     framework = collect_framework(rows, list(integrity))
     framework.events = {
         stream: [without_padding(event) for event in events] for stream, events in framework.events.items()
     }
-    return Ledger(**vars(framework), lines=rows("SELECT * FROM lines ORDER BY line"))
+    return Ledger(
+        **vars(framework),
+        lines=rows("SELECT * FROM lines ORDER BY line"),
+        drops_what_is_late=drops_what_is_late,
+    )
 
 
 def without_padding(event: Event) -> Event:
@@ -122,15 +128,16 @@ def owner_of(stream: str | None) -> str:
 
 
 def lines_stand_in_the_order_sent(history: History) -> Iterator[str]:
-    """Of each player, over all connections; what was put off has lost its place."""
-    places = {
-        (row["player"], row["mark"]): row["line"]
-        for row in ledger_of(history).lines
-        if row["command"] == "write"
-    }
+    """Of each player, over all connections; what was put off has lost its place.
+
+    So has what was put off without its sender's knowing, because the answer was lost with the connection.
+    """
+    ledger = ledger_of(history)
+    places = {(row["player"], row["mark"]): row["line"] for row in ledger.lines if row["command"] == "write"}
     last: dict[str, tuple[int, str]] = {}
     for player, order in carried_out(history):
-        if order.command != "write" or order.lost_its_place:
+        may_be_late = ledger.drops_what_is_late and order.sent > 1
+        if order.command != "write" or order.lost_its_place or may_be_late:
             continue
         place, before = places.get((player, order.args["mark"])), last.get(player, (0, ""))
         if place is None:

@@ -158,7 +158,7 @@ class Several:
             def rows(query: str) -> list[Row]:
                 return connection.execute(query.encode()).fetchall()
 
-            return read_ledger(rows)
+            return read_ledger(rows, drops_what_is_late=True)
 
     def close(self) -> list[str]:
         self.cluster.close()

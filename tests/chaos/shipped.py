@@ -53,6 +53,11 @@ class Watched(Client):
             self._witness.seen.setdefault(stream, Seen(start["offset"]))
         super().opened(result, *more)
 
+    def lost(self) -> None:
+        for order in self._by_id.values():
+            order.sent += not order.answered
+        super().lost()
+
     def frame(self, frame: Row) -> None:
         if self.playing and self._rng.random() < LOSSES:
             raise Reconnect("bad luck")

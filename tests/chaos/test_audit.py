@@ -146,6 +146,17 @@ def test_a_doctored_history_is_found_out(history: History, doctor: Doctor, rule:
     assert any(complaint.startswith(f"{rule}: ") for complaint in found), f"only {found}"
 
 
+def test_what_was_sent_again_may_have_lost_its_place_where_late_commands_are_dropped(
+    history: History,
+) -> None:
+    write_in_another_order(history)
+    ledger_of(history).drops_what_is_late = True
+    assert any(found.startswith("lines_stand_in_the_order_sent: ") for found in complaints(history))
+    first = next(order for order in history.witnesses[0].orders if order.command == "write")
+    first.sent = 2
+    assert complaints(history) == []
+
+
 def test_every_rule_of_the_ledger_is_proven_by_a_doctor() -> None:
     """The others are proven by those of the game."""
     assert {rule.__name__ for rule in RULES} - {rule.__name__ for rule in checker.RULES} == set(
