@@ -96,21 +96,32 @@ class Machine:
         self._until_it_answers(subject, "/readyz")
         return subject
 
-    def sketch(self, *, workers: int = 2) -> Subject:
-        """The sketch: a web process and Celery workers on the same services."""
-        subject = Subject("sketch", free_port())
-        settings = {"SKETCH_DATABASE": self._database("sketch"), "SKETCH_BROKER": self._broker}
+    def sketch(self) -> Subject:
+        """The sketch as one starts it: a web process, and a Celery worker with a pool of two."""
+        return self._sketch("sketch", workers=1, pool=("--concurrency", "2"))
+
+    def sketch_solo(self) -> Subject:
+        """The sketch with two workers that have no pool, as ours have none."""
+        return self._sketch("sketch_solo", workers=2, pool=("--pool", "solo"))
+
+    def _sketch(self, name: str, *, workers: int, pool: Sequence[str]) -> Subject:
+        subject = Subject(name, free_port())
+        settings = {
+            "SKETCH_DATABASE": self._database(name),
+            "SKETCH_BROKER": self._broker,
+            "SKETCH_NAME": name,
+        }
         prepare = (sys.executable, "-c", "from benchmarks.peers.sketch.tasks import prepare; prepare()")
         subprocess.run(prepare, cwd=REPOSITORY, env=environment(settings), check=True)
         celery = (sys.executable, "-m", "celery", "-A", "benchmarks.peers.sketch.tasks", "worker")
-        quiet = ("-l", "warning", "-P", "solo", "--without-gossip", "--without-mingle")
+        quiet = ("-l", "warning", "--without-gossip", "--without-mingle")
         executing = [
-            self._start(f"sketch-{n}", [*celery, *quiet, "-n", f"sketch{n}@%h"], settings)
+            self._start(f"{name}-{n}", [*celery, *quiet, *pool, "-n", f"{name}{n}@%h"], settings)
             for n in range(workers)
         ]
         uvicorn = (sys.executable, "-m", "uvicorn", "benchmarks.peers.sketch.web:app")
         listening = ("--port", str(subject.port), "--log-level", "warning", "--no-access-log")
-        web = self._start("sketch-web", [*uvicorn, *listening], settings)
+        web = self._start(f"{name}-web", [*uvicorn, *listening], settings)
         subject.pids = {"gateway": [web], "workers": executing, **self._services()}
         self._until_it_answers(subject, "/openapi.json")
         return subject

@@ -40,7 +40,7 @@ def test_the_load_measures_the_distributed_engine(tmp_path: Path) -> None:
 @pytest.mark.peer
 def test_the_load_measures_the_sketch(tmp_path: Path) -> None:
     with Machine(tmp_path) as machine:
-        assert_it_measures(machine.sketch(workers=1))
+        assert_it_measures(machine.sketch())
 
 
 def test_a_table_goes_to_its_place_in_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,11 +16,11 @@ import redis
 from celery import Celery
 
 BROKER, DATABASE = os.environ["SKETCH_BROKER"], os.environ["SKETCH_DATABASE"]
-CHANNEL = "sketch"
+CHANNEL = os.environ.get("SKETCH_NAME", "sketch")
 
 app = Celery("sketch", broker=BROKER.replace("unix://", "redis+socket://"), backend=None)
 app.conf.update(task_ignore_result=True, broker_connection_retry_on_startup=True)
-app.conf.update(task_default_queue="sketch", worker_prefetch_multiplier=4)
+app.conf.update(task_default_queue=CHANNEL, worker_prefetch_multiplier=4)
 
 pubsub = redis.Redis.from_url(BROKER)
 connections: list[psycopg.Connection] = []
