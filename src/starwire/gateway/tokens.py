@@ -7,7 +7,6 @@ Whether the session still exists is asked elsewhere: ``auth.py``.
 
 from __future__ import annotations
 
-import math
 import os
 import secrets
 from pathlib import Path
@@ -23,6 +22,7 @@ ISSUER = AUDIENCE = "starwire"
 ALGORITHM = "HS256"
 SECRET_BYTES = 32  # RFC 7518 asks for at least the size of the hash
 SESSIONLESS_SECONDS = 300
+LAST_MOMENT = 253_402_300_800  # the end of the year 9999
 FUTURE_SECONDS = 60  # how far another server's clock may be ahead of ours
 _REQUIRED = ("iss", "aud", "sub", "iat", "exp")
 
@@ -147,9 +147,9 @@ def seconds_of(claims: dict[str, Any], name: str) -> float:
     """A time of a token, in seconds since 1970.
 
     Raises:
-        InvalidToken: it is not a number, or one without an end.
+        InvalidToken: it is not a number, or one that no calendar has.
     """
     value = claims[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LAST_MOMENT:
         raise InvalidToken(f"The token's {name!r} is not a time.")
     return value
