@@ -56,11 +56,6 @@ func (e *HTTPError) Error() string {
 	return fmt.Sprintf("signing in: %d %s: %s", e.Status, e.Code, e.Message)
 }
 
-// temporary says whether the same request may succeed later.
-func (e *HTTPError) temporary() bool {
-	return e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout
-}
-
 // Token returns an access token that is good now.
 func (a *Account) Token(ctx context.Context) (string, error) {
 	a.mu.Lock()

@@ -113,9 +113,14 @@ func (c *Client) connection(ctx context.Context) ending {
 func notSignedIn(err error) ending {
 	var answer *HTTPError
 	if errors.As(err, &answer) {
-		return ending{err: err, atLeast: answer.RetryAfter, fatal: !answer.temporary()}
+		return ending{err: err, atLeast: answer.RetryAfter, fatal: !worthwhile(answer.Status)}
 	}
 	return ending{err: err}
+}
+
+// worthwhile says whether what was refused with this status may succeed later.
+func worthwhile(status int) bool {
+	return status < 400 || status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests
 }
 
 // notOpened is how a handshake failed. What is refused as wrong, and not as slow, will be refused again.
@@ -124,8 +129,7 @@ func notOpened(err error) ending {
 	if !errors.As(err, &refused) {
 		return ending{err: err}
 	}
-	wrong := refused.Status >= 400 && refused.Status < 500 && refused.Status != http.StatusRequestTimeout
-	return ending{err: err, atLeast: headerWait(refused.RetryAfter), fatal: wrong}
+	return ending{err: err, atLeast: headerWait(refused.RetryAfter), fatal: !worthwhile(refused.Status)}
 }
 
 func (c *Client) emit(ctx context.Context, e Event) {

@@ -135,7 +135,7 @@ func (o *outbox) settle(r Reply, now time.Time) bool {
 		if e.id != r.ID {
 			continue
 		}
-		if !r.OK && r.Error != nil && r.Error.Retry && e.tries+1 < commandTries {
+		if !r.OK && r.Error != nil && r.Error.Retry && e.tries < sentAgain {
 			e.sent = false
 			e.notBefore = now.Add(seconds(r.Error.RetryAfter) + jitter(e.tries))
 			e.tries++

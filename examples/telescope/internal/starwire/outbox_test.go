@@ -57,7 +57,7 @@ func TestARefusalWithRetryIsSentAgainAFewTimes(t *testing.T) {
 	o, now := newOutbox(5), time.Now()
 	id, _ := o.add("c", nil)
 	refusal := Reply{ID: id, Error: &Error{Code: "rate_limited", Retry: true, RetryAfter: 2}}
-	for try := 1; try < commandTries; try++ {
+	for try := 1; try <= sentAgain; try++ {
 		if got, _ := o.take(now, 64); len(got) != 1 {
 			t.Fatalf("try %d: not sent", try)
 		}

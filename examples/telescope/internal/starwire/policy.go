@@ -31,13 +31,13 @@ func actionOf(code int) action {
 }
 
 const (
-	firstBound   = 500 * time.Millisecond
-	lastBound    = 30 * time.Second
-	laterPause   = 30 * time.Second // and as much again at most
-	steady       = 5 * time.Second  // a connection that was open for so long was a success
-	tokenTries   = 4
-	commandTries = 5
-	replyKept    = 23 * time.Hour // the server keeps replies for 24
+	firstBound = 500 * time.Millisecond
+	lastBound  = 30 * time.Second
+	laterPause = 30 * time.Second // and as much again at most
+	steady     = 5 * time.Second  // a connection that was open for so long was a success
+	tokenTries = 4
+	sentAgain  = 5              // times, after refusals; then the caller is told
+	replyKept  = 23 * time.Hour // the server keeps replies for 24
 )
 
 // jitter is a random time up to a bound that doubles with each try.
