@@ -22,7 +22,7 @@ class Ledger(Database):
 
     lines: list[Row] = field(default_factory=list)
     drops_what_is_late: bool = False
-    """Whether a command may be refused on its way: who did not hear of it sends it again, out of its place."""
+    """Whether a command may be refused on its way; who did not hear of it sends it out of its place."""
 
 
 def read_ledger(rows: Rows, integrity: Iterable[str] = (), *, drops_what_is_late: bool = False) -> Ledger:
