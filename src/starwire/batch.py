@@ -137,6 +137,27 @@ class Batch:
         self._has_read = False
         self._has_written = False
 
+    def stored_replies(self, commands: Sequence[Command]) -> dict[int, bytes]:
+        """The replies to commands that were answered before, by index; repeats within the batch are noted."""
+        ids = [command.stored_as for command in commands if command.stored_as is not None]
+        if not ids:
+            return {}
+        stored = {(row.player, row.id): row for row in self.work.answered(ids)}
+        answers: dict[int, bytes] = {}
+        first: dict[tuple[str, str], bytes] = {}
+        for index, command in enumerate(commands):
+            if command.stored_as is None:
+                continue
+            claim = (command.player, command.stored_as)
+            row = stored.get(claim)
+            if row is not None:
+                answers[index] = row.frame if row.digest == command.digest else reused_id(command)
+            elif claim in first:
+                self.repeats.append((index, command, first[claim] == command.digest))
+            else:
+                first[claim] = command.digest
+        return answers
+
     # What handlers reach through ``tx``
 
     def new_process_id(self, key: str) -> int:

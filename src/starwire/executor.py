@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from starwire.app import Registry
-from starwire.batch import Batch, Command, Outcome, StartOver, reused_id
+from starwire.batch import Batch, Command, Outcome, StartOver
 from starwire.clock import Clock
 from starwire.errors import NotAllowed, Refused, Rejected
 from starwire.lifecycle import lifecycle
@@ -177,7 +177,7 @@ class Executor:
         with self._database.write.begin() as connection:
             batch = self._open(connection, partitions, wait=wait)
             batch.careful = careful
-            answers = self._stored_replies(batch, commands)
+            answers = batch.stored_replies(commands)
             batch.next = batch.work.next_due(partitions, self._held)
             batch.is_quiet = batch.next is None or batch.next[0] > batch.real_now
             rows = [] if batch.is_quiet else batch.work.due(partitions, batch.real_now, due, self._held)
@@ -242,26 +242,6 @@ class Executor:
         if rows[0].now is None:
             now = max(now, self._clock.now())
         return Batch(self._registry, work, rows, now, self._partitions, limits=self._limits)
-
-    def _stored_replies(self, batch: Batch, commands: Sequence[Command]) -> dict[int, bytes]:
-        ids = [command.stored_as for command in commands if command.stored_as is not None]
-        if not ids:
-            return {}
-        stored = {(row.player, row.id): row for row in batch.work.answered(ids)}
-        answers: dict[int, bytes] = {}
-        first: dict[tuple[str, str], bytes] = {}
-        for index, command in enumerate(commands):
-            if command.stored_as is None:
-                continue
-            claim = (command.player, command.stored_as)
-            row = stored.get(claim)
-            if row is not None:
-                answers[index] = row.frame if row.digest == command.digest else reused_id(command)
-            elif claim in first:
-                batch.repeats.append((index, command, first[claim] == command.digest))
-            else:
-                first[claim] = command.digest
-        return answers
 
     def _answer(self, batch: Batch, command: Command) -> bytes:
         if command.deadline is not None and batch.real_now > command.deadline:
