@@ -90,6 +90,8 @@ class Ear:
         self.address = "memory"
         self.closed: int | None = None
         self.replies = 0
+        self.resume: dict[str, int] | None = None
+        """What its hello asked for, where that is known."""
         self.cursors: dict[str, int] = {}
         self.written: deque[bytes] = deque()
 
@@ -119,7 +121,17 @@ class Ear:
             assert reply["error"]["code"] != "internal"
         elif reply["command"] == "hello":
             assert not self.cursors, "hello was answered twice"
-            self.cursors = dict.fromkeys(reply["result"]["streams"], -1)
+            for stream, start in reply["result"]["streams"].items():
+                self.cursors[stream] = self._begins(stream, start)
+
+    def _begins(self, stream: str, start: dict[str, Any]) -> int:
+        """After which offset; -1: wherever."""
+        if self.resume is None:
+            return -1
+        after = self.resume.get(stream)
+        if after is None or not start["recovered"]:
+            return int(start["offset"])
+        return after or -1
 
     def _push(self, push: dict[str, Any]) -> None:
         stream, offset = push["stream"], push["offset"]
@@ -175,12 +187,31 @@ class AnyClients(RuleBasedStateMachine):
         resume=st.none() | st.dictionaries(streams, st.integers(0, 9), max_size=4),
     )
     def come_in(self, player: str, resume: dict[str, int] | None) -> Session:
+        return self.enter(player, resume or {})
+
+    @rule(target=clients, player=names, seen=st.integers(0, 4))
+    def come_back(self, player: str, seen: int) -> Session:
+        return self.enter(player, {f"player:{player}": seen, "all": 0})
+
+    def enter(self, player: str, resume: dict[str, int]) -> Session:
+        """A connection whose hello is said."""
         ear = Ear()
+        ear.resume = resume
         session = self.world.hub.open(ear)
         self.ears[session] = ear
-        args = {"token": player, "epoch": self.world.epoch, "resume": resume or {}}
-        self.say(session, frame("h", "hello", args))
+        self.say(session, frame("h", "hello", {"token": player, "epoch": self.world.epoch, "resume": resume}))
         return session
+
+    @rule(session=clients, player=names)
+    def say_hello_again(self, session: Session, player: str) -> None:
+        self.say(session, frame("again", "hello", {"token": player}))
+
+    @rule(session=clients, room=st.integers(1, 2))
+    def be_told_of(self, session: Session, room: int) -> None:
+        """Something happens on two streams of whoever this is."""
+        self.say(session, frame(None, "enter", {"room": room}))
+        self.say(session, frame(None, "write", {"mark": "m"}))
+        self.say(session, frame(None, "tell", {"mark": "m", "room": room}))
 
     @rule(session=clients, text=texts)
     def say(self, session: Session, text: str) -> None:
