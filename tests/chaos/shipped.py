@@ -17,8 +17,15 @@ from starwire.client.link import Reconnect
 from tests.chaos.audit import without_padding
 from tests.chaos.history import Event, Order, Row, Seen, Witness
 
-LOSSES = 0.005
+LOSSES = 0.003
 """So often a frame that comes is the last of its connection, and is not read."""
+
+
+class Impatient(Random):
+    """Chance for a client that comes back soon however often it was turned away: the campaign is short."""
+
+    def random(self) -> float:
+        return super().random() / 8
 
 
 class Watched(Client):
@@ -32,6 +39,7 @@ class Watched(Client):
         self._rng = rng
         self._asking: Order | None = None
         self._by_id: dict[str, Order] = {}
+        self._link._source = Impatient(rng.getrandbits(64))
         self.on("*", self._heard)
 
     async def _ask(self, name: str | kinds.Kind, args: Mapping[str, Any]) -> Row:

@@ -11,7 +11,7 @@ from tests.conftest import SEED
 
 pytestmark = pytest.mark.crash
 
-SAMPLE = Size(clients=40, shipped=8, slow=4, slow_seconds=1.0, seconds=2.5, pause=0.2, faults=2)
+SAMPLE = Size(clients=40, shipped=5, slow=4, slow_seconds=0.5, seconds=2.0, pause=0.2, faults=2)
 FULL = Size(clients=500, shipped=50, slow=10, slow_seconds=12.0, seconds=120.0, pause=1.5, faults=12)
 
 
