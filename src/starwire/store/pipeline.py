@@ -44,9 +44,13 @@ class PipelinedConnection(psycopg.Connection[Any]):
             self._entered.sync()
 
     def rollback(self) -> None:
-        """Undo the transaction; that what was sent in it has failed is no news."""
+        """Undo the transaction; that what was sent in it has failed is no news.
+
+        Raises:
+            psycopg.OperationalError: the connection is broken, so nobody needs to undo anything.
+        """
         if self._entered is not None:
-            while self._entered.result_queue:
+            while self._entered.result_queue and not self.broken:  # a broken one never gives its results
                 with contextlib.suppress(psycopg.DatabaseError):
                     self._entered.sync()
         super().rollback()
