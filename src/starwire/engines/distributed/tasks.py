@@ -20,7 +20,7 @@ import redis
 import structlog
 from celery import Celery
 from celery.app.amqp import AMQP
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import worker_process_init, worker_ready, worker_shutdown
 
 from starwire import config, system, telemetry
 from starwire.batch import Outcome
@@ -243,6 +243,13 @@ def _close(**_: Any) -> None:
     if _worker is not None:
         _worker.herald.stop()
         _worker.database.close()
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def _begin_anew(**_: Any) -> None:
+    """A process of a pool, forked when another one died, uses no connection of its parent's."""
+    global _worker  # noqa: PLW0603 - see `_get_worker`
+    _worker = None
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
