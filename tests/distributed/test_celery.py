@@ -1,4 +1,4 @@
-"""`celery -A starwire.engines.distributed worker`: as Celery starts it by itself, with a pool of processes."""
+"""`celery -A starwire.engines.distributed worker`, as Celery starts it by itself: a pool of processes."""
 
 import signal
 import subprocess
