@@ -2,6 +2,8 @@
 .PHONY: help run cluster test quick check format soak bench build clean
 
 BIN := .venv/bin
+# Half of the tests wait for something; files stay whole, because their tests share servers.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 # Whatever of these exists is checked.
 PYTHON_CODE := $(wildcard src tests examples benchmarks)
 
@@ -19,11 +21,11 @@ cluster: ## set everything up and serve the game from eight servers, PostgreSQL 
 test: ## set everything up and run every test, a real browser included
 	@tools/environment dev
 	@tools/browser
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 quick: ## the tests without browser, crashes and services, in under a minute
 	@tools/environment dev
-	$(BIN)/python -m pytest -m "not soak and not browser and not crash and not cluster and not peer" $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not soak and not browser and not crash and not cluster and not peer" $(ARGS)
 
 check: ## format, lint, strict types, import rules, documented-ness
 	@tools/environment dev

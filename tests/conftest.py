@@ -12,6 +12,7 @@ import random
 import threading
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -22,6 +23,9 @@ from tests.support.machine import find_chromium, find_go, find_node
 __all__ = ["database", "postgres", "valkey"]  # fixtures, for every test
 
 SEED = int(os.environ.get("STARWIRE_SEED") or random.SystemRandom().randrange(2**32))
+os.environ["STARWIRE_SEED"] = str(
+    SEED
+)  # the OS processes among which pytest-xdist divides the run have the same
 
 # marker -> (what finds the program, what to say when it does not)
 PROGRAMS = {
@@ -31,7 +35,7 @@ PROGRAMS = {
     "peer": (lambda: find_spec("fastapi"), "FastAPI is not installed (`make bench` does it)"),
 }
 missing_programs = {marker: reason for marker, (find, reason) in PROGRAMS.items() if find() is None}
-skipped: dict[str, int] = {}
+left_running: list[str] = []
 
 # Examples may be slow on a loaded machine; the time limit of the whole test still holds.
 hypothesis.settings.register_profile("starwire", deadline=None)
@@ -75,17 +79,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         for marker, reason in missing_programs.items():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
-                skipped[marker] = skipped.get(marker, 0) + 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
-    for marker, count in skipped.items():
-        terminalreporter.write_line(
-            f"NOT TESTED: {count} {marker} tests were skipped: {missing_programs[marker]}",
-            yellow=True,
-            bold=True,
-        )
-    for what in _left_running():
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    for marker, reason in missing_programs.items():
+        count = sum(reason in each for each in skipped)
+        if count:
+            terminalreporter.write_line(
+                f"NOT TESTED: {count} {marker} tests were skipped: {reason}", yellow=True, bold=True
+            )
+    for what in left_running:
         terminalreporter.write_line(f"LEFT RUNNING: {what}", red=True, bold=True)
     if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         terminalreporter.write_line(f"STARWIRE_SEED={SEED} repeats this run's random choices", bold=True)
@@ -93,8 +97,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    if exitstatus == pytest.ExitCode.OK and _left_running():
+    workeroutput = getattr(session.config, "workeroutput", None)
+    if workeroutput is not None:  # one of several: tell whoever has started us
+        workeroutput["left_running"] = _left_running()
+        return
+    if not hasattr(session.config, "workerinput") and not session.config.getoption("numprocesses", None):
+        left_running.extend(_left_running())
+    if exitstatus == pytest.ExitCode.OK and left_running:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    left_running.extend(getattr(node, "workeroutput", {}).get("left_running", ()))
 
 
 def _left_running() -> list[str]:
