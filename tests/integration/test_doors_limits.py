@@ -264,6 +264,20 @@ async def test_replies_within_the_bound_are_kept_for_a_reader_that_is_slow(stree
         assert (await slow.reply(id))["ok"]
 
 
+async def test_who_reads_its_replies_slowly_but_steadily_gets_them_all(street: Street) -> None:
+    slow, _ = await ask_much(street, 20_000_000)
+    await eventually(lambda: street.buffered("ann") > 10_000_000, "replies that wait")
+    for _ in range(4):  # half a minute each, and something is taken in each
+        size = street.buffered("ann")
+        while street.buffered("ann") > size - 50_000:
+            await slow.socket.recv()
+        await street.advance(seconds=29)
+        assert street.server.hub.sessions, "it was put out"
+    for _ in range(3):  # what the kernels had still taken was seen in the first
+        await street.advance(seconds=31)
+    await eventually(lambda: not street.server.hub.sessions, "the end of who takes nothing any more")
+
+
 # From the server's own side
 
 

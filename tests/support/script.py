@@ -150,6 +150,9 @@ class Memory:
         if self.takes <= 0 and self.session is not None and self.session.writable:
             self.session.full()
 
+    def unsent(self) -> int:
+        return 0
+
     def ping(self) -> None: ...
 
     def close(self, code: int, reason: str) -> None:

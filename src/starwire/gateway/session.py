@@ -39,6 +39,10 @@ class Transport(Protocol):
         """Send bytes that ``Hub.wrap`` has made of a frame."""
         ...
 
+    def unsent(self) -> int:
+        """How many bytes were written and not taken yet."""
+        ...
+
     def ping(self) -> None:
         """Ask the other side for a sign of life."""
         ...
@@ -59,7 +63,10 @@ class Vitals:
     opened: float
     heard: float
     pinged: float | None = None
-    full_since: float | None = None
+    full_until: float | None = None
+    """When a full session is given up; what it takes meanwhile gives it time."""
+    unsent: int | None = None
+    """Of a full session: the bytes that it had not taken at the last look."""
     warned: bool = False
 
 
@@ -121,12 +128,13 @@ class Session:
     def full(self) -> None:
         """The transport takes no more: nothing is given to this session until it has drained."""
         self.writable = False
-        self.vitals.full_since = self._hub.clock.monotonic()
+        self.vitals.full_until = self._hub.clock.monotonic() + self._hub.limits.stalled_seconds
+        self.vitals.unsent = None
 
     def drained(self) -> None:
         """The transport takes more: go on from the cursors."""
         self.writable = True
-        self.vitals.full_since = None
+        self.vitals.full_until = None
         self._hub.catch_up(self)
 
     def lost(self, code: int) -> None:
@@ -168,10 +176,8 @@ class Session:
         if self._expires_in() <= 0:
             self.close(4401, "the token has expired")  # also of one that reads nothing: it may still command
             return
-        if vitals.full_since is not None:
-            if now - vitals.full_since > limits.stalled_seconds:
-                log.warning("stalled", sub=self.player)
-                self.abort()
+        if vitals.full_until is not None:
+            self._check_reading(now, vitals.full_until)
             return
         if vitals.pinged is not None:
             if now - vitals.pinged > limits.pong_seconds:
@@ -181,6 +187,17 @@ class Session:
             vitals.pinged = now
             self._transport.ping()
         self._warn()
+
+    def _check_reading(self, now: float, until: float) -> None:
+        """Replies may be megabytes: who reads them at a modest rate has time, who has stopped is aborted."""
+        limits, vitals = self._hub.limits, self.vitals
+        before, vitals.unsent = vitals.unsent, self._transport.unsent()
+        if before is not None:
+            until += max(0, before - vitals.unsent) / limits.body_bytes_per_second
+        vitals.full_until = min(now + limits.stalled_seconds, until)
+        if now > vitals.full_until:
+            log.warning("stalled", sub=self.player)
+            self.abort()
 
     def _expires_in(self) -> float:
         """Seconds until the token of an open connection expires."""

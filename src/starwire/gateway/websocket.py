@@ -194,6 +194,10 @@ class WebSocket(asyncio.Protocol):
         if not self._closing:
             self._transport.write(Frame(Opcode.TEXT if text else Opcode.BINARY, data).serialize(mask=False))
 
+    def unsent(self) -> int:
+        """How many bytes wait for the kernel, which has no room while the other side does not read."""
+        return self._transport.get_write_buffer_size()
+
     def ping(self) -> None:
         """Ask for a sign of life."""
         if self._core.state is OPEN:

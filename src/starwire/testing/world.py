@@ -105,6 +105,9 @@ class _Memory:
         if self.closed is None:
             self.frames.append(framed)
 
+    def unsent(self) -> int:
+        return 0
+
     def ping(self) -> None:
         if self.session is not None:
             self.session.heard()
