@@ -232,6 +232,18 @@ def test_every_kind_of_stream_is_on_the_page_and_no_other() -> None:
     assert all(re.fullmatch(r"all|(\w+):<\1>", pattern) for pattern in patterns)
 
 
+def test_the_streams_for_all_and_for_one_player_carry_the_events_that_are_said_to_come_there() -> None:
+    shown = {plain(stream): set(words(carries)) for stream, _, carries in table("## Streams")}
+    there: dict[str, set[str]] = {stream: set() for stream in shown}
+    for name, *_ in table("## Events"):
+        elsewhere = re.search(r"on `([^`]+)`", name)
+        there[elsewhere[1] if elsewhere else "universe:<universe>"].add(words(name)[0])
+    there["player:<player>"] |= {event for event in RESERVED if not event.startswith("process_")}
+    assert {name: shown[name] for name in ("all", "player:<player>")} == {
+        name: there[name] for name in ("all", "player:<player>")
+    }
+
+
 # ------------------------------------------------------------------------------------------------ the numbers
 
 
