@@ -18,7 +18,8 @@ from starwire.limits import Limits
 from starwire.process import partition_of
 from starwire.protocol import digest
 from starwire.store.database import Database, read_facts
-from starwire.store.pipeline import DEFERRED, PipelinedConnection
+from starwire.store.dialect import DEFERRED
+from starwire.store.pipeline import PipelinedConnection
 from starwire.store.postgres import open_postgres
 from tests.support import village
 

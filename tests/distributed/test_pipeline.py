@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from starwire.limits import Limits
 from starwire.store.database import Database
-from starwire.store.pipeline import DEFERRED
+from starwire.store.dialect import DEFERRED
 from starwire.store.postgres import open_postgres
 
 WRITE = text("INSERT INTO kept VALUES (1)").execution_options(**{DEFERRED: True})

@@ -10,7 +10,7 @@ from sqlalchemy.sql.expression import CompoundSelect
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
 from starwire.errors import NotAllowed
-from starwire.store.pipeline import DEFERRED
+from starwire.store.dialect import DEFERRED
 
 Ts = TypeVarTuple("Ts")
 

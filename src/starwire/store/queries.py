@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Select
 
 from starwire.process import ProcessRow, State
-from starwire.store.pipeline import DEFERRED
+from starwire.store.dialect import DEFERRED
 from starwire.store.statements import ROW_FIELDS, Statements
 
 _state_at = ROW_FIELDS.index("state")

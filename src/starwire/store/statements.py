@@ -25,8 +25,7 @@ from sqlalchemy import (
 
 from starwire.process import ProcessRow
 from starwire.store import tables
-from starwire.store.dialect import Dialect
-from starwire.store.pipeline import DEFERRED
+from starwire.store.dialect import DEFERRED, Dialect
 
 ROW_FIELDS = tuple(each.name for each in msgspec.structs.fields(ProcessRow))
 EVENT_FIELDS = ("stream", "offset", "event", "at", "data", "message")
