@@ -61,7 +61,11 @@ class Engine(Protocol):
         ...
 
     async def streams_of(self, player: str) -> dict[str, Position]:
-        """The streams that a player hears, and where each stands."""
+        """The streams that a player hears, and where each stands: all of one snapshot.
+
+        This and the next two are answered in sets: what waits at the same moment is read together, and is
+        told what was committed before it asked.
+        """
         ...
 
     async def positions(self, streams: Sequence[str]) -> dict[str, Position]:

@@ -1,5 +1,6 @@
 """Guarantee 10, of those who are in: what is granted or ended holds, also when the message of it is lost."""
 
+import asyncio
 from typing import cast
 
 import pytest
@@ -117,3 +118,41 @@ async def test_a_login_that_has_ended_is_refused_and_a_sign_out_closes_its_conne
     assert late.replies("h")[0]["error"]["code"] == "unauthorized"
     assert (await other.refused("refresh", token="ann;session=s1"))["code"] == "unauthorized"
     await other.command("ping")
+
+
+async def test_hellos_at_the_same_moment_hear_each_what_is_granted_to_it(engine: Engine) -> None:
+    """They share their reads; a login that is over among them, and a limit of a few names, change nothing."""
+    logins = Logins()
+    app = garden.build()
+    app.auth = logins
+    await engine.start(app, asked_at_once=7)
+    players = [f"p{number}" for number in range(24)]
+    for number, player in enumerate(players):
+        engine.change(insert(tables.subscription).values(player=player, stream=f"universe:{number % 5}"))
+    logins.over.add("s3")
+    clients = [await engine.open(player=player) for player in players]
+    async with asyncio.TaskGroup() as group:
+        for number, client in enumerate(clients):
+            group.create_task(client.order("hello", id="h", token=f"p{number};session=s{number}"))
+    for number, client in enumerate(clients):
+        if number == 3:
+            assert (await client.told_to_leave())[0] == 4403
+            continue
+        streams = (await client.reply("h"))["result"]["streams"]
+        assert set(streams) == {f"player:p{number}", "all", f"universe:{number % 5}"}
+    await shout(clients[0], 2, "universe:0")
+    for client in clients[::5]:
+        await client.heard_up_to("universe:0", 2)
+        assert client.offsets("universe:0") == [1, 2]
+    assert clients[1].offsets("universe:0") == []
+
+
+async def test_a_name_that_the_database_does_not_take_is_the_fault_of_one_who_asks(engine: Engine) -> None:
+    await engine.start()
+    reads = cast(Gateway, engine).server.hub.engine
+    names = ["ann", "bob", "\ud800", "cid", "dan"]
+    told = await asyncio.gather(*(reads.streams_of(name) for name in names), return_exceptions=True)
+    assert [isinstance(each, ValueError) for each in told] == [False, False, True, False, False]
+    assert [list(each) for each in told if isinstance(each, dict)] == [
+        [f"player:{name}", "all"] for name in names if name.isascii()
+    ]

@@ -18,12 +18,13 @@ from starwire.app import Authenticate
 from starwire.batch import Event
 from starwire.clock import ManualClock
 from starwire.engine import Engine
+from starwire.engines.gathering import Gathering
 from starwire.engines.memory import MemoryBroker
 from starwire.gateway.hub import Hub
 from starwire.gateway.session import Session
 from starwire.limits import Limits
 from starwire.protocol import encode, push_frame
-from starwire.store.reads import StoredEvent
+from starwire.store.reads import Answers, Question, StoredEvent
 from starwire.stream import Position
 
 
@@ -36,7 +37,10 @@ class Read:
     future: asyncio.Future[Any]
 
     def answer(self) -> None:
-        self.future.set_result(self.result)
+        if isinstance(self.result, Exception):
+            self.future.set_exception(self.result)
+        else:
+            self.future.set_result(self.result)
 
 
 @dataclass
@@ -98,6 +102,9 @@ class Script:
         found = {name: self.position(name) for name in streams}
         return cast(dict[str, Position], await self.read("positions", found))
 
+    async def session_is_live(self, session: str) -> bool:
+        return cast(bool, await self.read("is_live", session not in self.over))
+
     async def history(self, wanted: Sequence[tuple[str, int, int]]) -> list[list[StoredEvent]]:
         pages = [
             [
@@ -111,9 +118,13 @@ class Script:
 
     async def read(self, what: str, result: Any) -> Any:
         """Begin a read with this result."""
+        return await self.begin(what, result)
+
+    def begin(self, what: str, result: Any) -> asyncio.Future[Any]:
+        """As ``read``, without waiting for it."""
         read = Read(what, result, asyncio.get_running_loop().create_future())
         self.reads.append(read)
-        return await read.future
+        return read.future
 
     async def answer(self, what: str | None = None) -> None:
         """Let the oldest read (of a kind) answer, and everything happen that comes of it."""
@@ -127,6 +138,43 @@ class Script:
         await settle()
         while self.reads:
             await self.answer()
+
+
+@dataclass
+class GatheredScript(Script):
+    """A script that is asked in sets, as engines are: what a set asks is one read, ``set``."""
+
+    most: int = 256
+    unreadable: set[str] = field(default_factory=set)
+    """Players whose names the database does not take."""
+    away: Exception | None = None
+    """What every set is answered with while it lasts."""
+    sets: list[list[Question]] = field(default_factory=list)
+    """What was asked, set by set."""
+
+    def __post_init__(self) -> None:
+        self._gathering = Gathering(self._begin, most=self.most)
+
+    def _begin(self, questions: Sequence[Question]) -> asyncio.Future[Any]:
+        self.sets.append(list(questions))
+        players = {name for question in questions for name in question.players}
+        if self.away is not None or players & self.unreadable:
+            return self.begin("set", self.away or ValueError("a name that the database does not take"))
+        granted = {player: [f"player:{player}", "all", *self.granted.get(player, [])] for player in players}
+        streams = {name for question in questions for name in question.streams}
+        streams.update(name for names in granted.values() for name in names)
+        sessions = {name for question in questions for name in question.sessions}
+        positions = {name: self.position(name) for name in streams}
+        return self.begin("set", Answers(granted, positions, frozenset(sessions - self.over)))
+
+    async def streams_of(self, player: str) -> dict[str, Position]:
+        return await self._gathering.streams_of(player)
+
+    async def positions(self, streams: Sequence[str]) -> dict[str, Position]:
+        return await self._gathering.positions(streams)
+
+    async def session_is_live(self, session: str) -> bool:
+        return await self._gathering.session_is_live(session)
 
 
 async def settle() -> None:
@@ -174,7 +222,7 @@ class Logins:
         return cast(Identity, await self._script.read("token", identity))
 
     async def is_live(self, identity: Identity) -> bool:
-        return cast(bool, await self._script.read("is_live", identity.session not in self._script.over))
+        return await self._script.session_is_live(identity.session or "")
 
 
 async def by_name(token: str) -> Identity:
@@ -204,9 +252,9 @@ class Gateway:
         return memory
 
 
-def scripted_gateway(limits: Limits, *, logins: bool = False) -> Gateway:
+def scripted_gateway(limits: Limits, *, logins: bool = False, script: Script | None = None) -> Gateway:
     """A gateway on a script that nothing has happened in; with ``logins`` sessions can end."""
-    script = Script()
+    script = script or Script()
     authenticate: Authenticate = Logins(script) if logins else by_name
     registry = starwire.App("none").registry(system.module)
     hub = Hub(registry, cast(Engine, script), ManualClock(), limits, authenticate, wrap=lambda frame: frame)

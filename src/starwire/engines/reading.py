@@ -16,6 +16,7 @@ from starwire.app import ViewKind
 from starwire.batch import Command, Outcome
 from starwire.clock import Clock
 from starwire.engine import Answer
+from starwire.engines.gathering import Gathering
 from starwire.errors import Refused
 from starwire.identity import Identity
 from starwire.limits import Limits
@@ -42,6 +43,9 @@ class Reading(ABC):
         self._clock = clock
         self._limits = limits
         self._views = 0
+        self._gathering = Gathering(
+            lambda questions: self._run(lambda: reads.answers(questions)), most=limits.asked_at_once
+        )
         self._stopped = False
 
     @abstractmethod
@@ -64,12 +68,12 @@ class Reading(ABC):
         self._run(lambda: self._reads.answer(kind, identity, id, args)).add_done_callback(done)
 
     async def streams_of(self, player: str) -> dict[str, Position]:
-        """The streams that a player hears, and where each stands."""
-        return await self._run(lambda: self._reads.streams_of(player))
+        """The streams that a player hears, and where each stands: all of one snapshot."""
+        return await self._gathering.streams_of(player)
 
     async def positions(self, streams: Sequence[str]) -> dict[str, Position]:
         """Where these streams stand."""
-        return await self._run(lambda: self._reads.positions(streams))
+        return await self._gathering.positions(streams)
 
     async def history(self, wanted: Sequence[tuple[str, int, int]]) -> list[list[StoredEvent]]:
         """For each (stream, after, limit) what is kept of its next ``limit`` events, in one read."""
@@ -77,7 +81,7 @@ class Reading(ABC):
 
     async def session_is_live(self, session: str) -> bool:
         """Whether a login session exists and was not revoked."""
-        return await self._run(lambda: self._reads.session_is_live(session))
+        return await self._gathering.session_is_live(session)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a read in a snapshot of its own."""

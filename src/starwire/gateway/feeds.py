@@ -265,7 +265,11 @@ class Feeds:
                 self._need(session, feed)
 
     def _need(self, session: Session, feed: Feed) -> None:
+        if session.connection.phase is Phase.CLOSED:
+            return  # it would be given nothing, and asked for again until the peer has answered the close
         cursor = session.cursors[feed.name]
+        if cursor >= feed.head:
+            return  # granted at an offset that was announced here only later
         if feed.recent and cursor >= feed.recent[0].offset - 1:
             self._give(session, feed.name, feed.recent)
             return

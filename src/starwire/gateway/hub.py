@@ -249,6 +249,9 @@ class Hub:
         if len(identity.sub.encode()) > self.limits.player_bytes:
             session.close(4403, f"the player's name exceeds {self.limits.player_bytes} bytes")
             return None
+        if "\0" in identity.sub:
+            session.close(4403, "the player's name holds U+0000")  # which no database keeps as it is
+            return None
         return identity
 
     def _refuse(

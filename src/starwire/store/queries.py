@@ -5,7 +5,7 @@ A ``Work`` is bound to the connection of one transaction; ``statements.py`` hold
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,6 +181,11 @@ class Work:
     def subscriptions(self, player: str) -> list[str]:
         """The streams granted to a player."""
         return list(self.connection.scalars(self._sql.subscriptions, {"p": player}))
+
+    def subscriptions_of(self, players: Iterable[str]) -> list[tuple[str, str]]:
+        """What is granted to these players: (player, stream), in one statement."""
+        rows = self.connection.execute(self._sql.subscriptions_of, {"players": self._array(players)})
+        return [(player, stream) for player, stream in rows]
 
     def add_replies(self, rows: Sequence[StoredReply], at: int) -> None:
         """Keep replies for the commands' ids."""

@@ -41,6 +41,32 @@ class StoredEvent:
     frame: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What somebody at the door has to know: the streams of players, positions of streams, sessions."""
+
+    players: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> int:
+        """How much is asked."""
+        return len(self.players) + len(self.streams) + len(self.sessions)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one snapshot says to a set of questions."""
+
+    granted: dict[str, list[str]]
+    """player → the streams it hears."""
+    positions: dict[str, Position]
+    """Of the streams that were asked about, and of those that the players hear."""
+    live: frozenset[str]
+    """Of the sessions that were asked about those that exist and were not revoked."""
+
+
 class Snapshot:
     """The framework's tables in one read transaction. Implements ``transaction.Positions``."""
 
@@ -57,9 +83,17 @@ class Snapshot:
         """The live processes of a key."""
         return self._work.processes_of_key(key)
 
-    def subscriptions(self, player: str) -> list[str]:
-        """The streams that a player hears, its own and ``all`` first."""
-        return [f"player:{player}", ALL, *sorted(self._work.subscriptions(player))]
+    def subscriptions(self, players: Iterable[str]) -> dict[str, list[str]]:
+        """The streams that each player hears, its own and ``all`` first."""
+        heard = {player: [f"player:{player}", ALL] for player in players}
+        for player, stream in sorted(self._work.subscriptions_of(heard)):
+            heard[player].append(stream)
+        return heard
+
+    def live_sessions(self, sessions: Iterable[str], now: int) -> frozenset[str]:
+        """Those of the login sessions that exist and were not revoked."""
+        parameters = {"ids": self._sql.dialect.array(sessions), "now": now}
+        return frozenset(self.connection.scalars(self._sql.live_sessions, parameters))
 
     def positions(self, streams: Iterable[str]) -> dict[str, Position]:
         """Where streams stand, in one statement."""
@@ -138,7 +172,7 @@ class Reads:
         """The built-in view ``processes``: what is live on the streams that a player hears."""
         with self._database.read.begin() as connection:
             snapshot = Snapshot(connection, self._database.statements)
-            streams = snapshot.subscriptions(identity.sub)
+            streams = snapshot.subscriptions([identity.sub])[identity.sub]
             positions = snapshot.positions(streams)
             rows = snapshot.processes_of_streams(streams)
         result = encode({"processes": [lifecycle_data(row) for row in rows]})
@@ -146,27 +180,23 @@ class Reads:
             id, "processes", result, {name: position.head for name, position in positions.items()}
         )
 
-    def streams_of(self, player: str) -> dict[str, Position]:
-        """The streams that a player hears, and where each stands: all of one snapshot."""
+    def answers(self, questions: Sequence[Question]) -> Answers:
+        """What one snapshot says to all of these, in at most three statements."""
+        players = dict.fromkeys(name for question in questions for name in question.players)
+        streams = dict.fromkeys(name for question in questions for name in question.streams)
+        sessions = dict.fromkeys(name for question in questions for name in question.sessions)
         with self._database.read.begin() as connection:
             snapshot = Snapshot(connection, self._database.statements)
-            return snapshot.positions(snapshot.subscriptions(player))
-
-    def positions(self, streams: Sequence[str]) -> dict[str, Position]:
-        """Where these streams stand."""
-        with self._database.read.begin() as connection:
-            return Snapshot(connection, self._database.statements).positions(streams)
+            granted = snapshot.subscriptions(players) if players else {}
+            streams.update(dict.fromkeys(name for heard in granted.values() for name in heard))
+            positions = snapshot.positions(streams) if streams else {}
+            live = snapshot.live_sessions(sessions, self._clock.now()) if sessions else frozenset()
+        return Answers(granted, positions, live)
 
     def history(self, wanted: Sequence[tuple[str, int, int]]) -> list[list[StoredEvent]]:
         """For each (stream, after, limit) its events, all in one statement."""
         with self._database.read.begin() as connection:
             return Snapshot(connection, self._database.statements).pages(wanted)
-
-    def session_is_live(self, session: str) -> bool:
-        """Whether a login session exists and was not revoked."""
-        with self._database.read.begin() as connection:
-            parameters = {"id": session, "now": self._clock.now()}
-            return bool(connection.scalar(self._database.statements.session_is_live, parameters))
 
     def pending_by_kind(self) -> dict[tuple[str, State], int]:
         """How many live processes there are of each kind and state."""

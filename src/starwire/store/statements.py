@@ -19,7 +19,6 @@ from sqlalchemy import (
     bindparam,
     column,
     delete,
-    func,
     select,
 )
 
@@ -135,16 +134,15 @@ class Statements:
         self.add_replies = _deferred(self.dialect.insert_rows(tables.reply, REPLY_FIELDS))
         s = tables.subscription.c
         self.subscriptions = select(s.stream).where(s.player == bindparam("p"))
+        self.subscriptions_of = select(s.player, s.stream).where(self.dialect.is_any(s.player, "players"))
         granted = self.dialect.insert_rows(tables.subscription, ("player", "stream"))
         self.add_subscriptions = _deferred(granted.on_conflict_do_nothing())
         self.remove_subscriptions = delete(tables.subscription).where(
             and_(s.player == bindparam("p"), s.stream == bindparam("s"))
         )
         session = tables.session.c
-        self.session_is_live = (
-            select(func.count())
-            .select_from(tables.session)
-            .where(session.id == bindparam("id"), session.expires_at > bindparam("now"))
+        self.live_sessions = select(session.id).where(
+            self.dialect.is_any(session.id, "ids"), session.expires_at > bindparam("now")
         )
 
 

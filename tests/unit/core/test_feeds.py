@@ -132,6 +132,24 @@ async def test_a_grant_that_is_taken_in_the_same_breath_gives_nothing(gateway: G
     assert offsets(ann, "universe:1") == [], "the stream was taken from this player"
 
 
+async def test_one_that_is_granted_a_stream_whose_last_event_is_announced_late_has_nothing_to_read(
+    gateway: Gateway,
+) -> None:
+    script = gateway.script
+    ann = await gateway.connected("ann")
+    for _ in range(2):
+        script.commit("universe:1")
+    late = script.announcements.pop()
+    script.announcements.clear()
+    script.grant("ann", "universe:1")
+    script.announce()
+    script.broker.publish([late])  # an offset that ann was granted after, and the gateway had not heard of
+    await script.answer_all()
+    assert [frame["type"] for frame in ann.frames] == ["reply", "push"], "the grant, and no resync"
+    await go_on(gateway)
+    assert offsets(ann, "universe:1") == [3, 4]
+
+
 async def test_a_revocation_closes_a_session_that_is_too_slow_to_read_it(gateway: Gateway) -> None:
     script = gateway.script
     slow = await gateway.connected("ann")

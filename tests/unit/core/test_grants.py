@@ -154,6 +154,21 @@ async def test_an_expired_token_closes_the_connection_whether_it_reads_or_not(
         assert ann.closed == closed
 
 
+async def test_a_connection_that_is_closed_while_it_is_behind_costs_no_more_reads(gateway: Gateway) -> None:
+    script = gateway.script
+    for _ in range(9):
+        script.commit("player:ann")
+    script.announce()
+    ann = gateway.hello("ann", player_ann=1)
+    for read in ("token", "streams_of", "is_live", "positions"):
+        await script.answer(read)
+    script.sign_out("ann", "session of ann")
+    script.announce()
+    assert ann.closed == REVOKED, "and its peer has not answered the close yet"
+    await script.answer("history")  # which was under way
+    assert script.reads == []
+
+
 # History of the player's own stream is gone
 
 
