@@ -29,7 +29,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 DEFERRED = "starwire_deferred"
-"""The execution option of a statement that nobody waits for, where the database can do so (``pipeline.py``)."""
+"""The execution option of a statement that nobody waits for, where the database can (``pipeline.py``)."""
 
 Rows = Sequence[msgspec.Struct | Mapping[str, Any]]
 

@@ -1,7 +1,7 @@
 """PostgreSQL's pipeline mode: a statement whose result nobody needs is sent, and not waited for.
 
 A round trip costs more than most of our statements do. A connection of this engine stays in pipeline mode; a
-statement with the execution option ``DEFERRED`` (``dialect.py``) is only sent, every other one also waits for what was sent
+statement with the execution option ``DEFERRED`` is only sent, every other one also waits for what was sent
 before it, and so does the commit. So an error of a deferred statement is raised by a later one: whoever
 defers must be able to start over. Next hop: ``executor.py`` does, with savepoints and nothing deferred.
 """
