@@ -296,9 +296,13 @@ class Batch:
             self._savepoint = True
 
     def release(self) -> None:
-        """The item succeeded: its writes belong to the transaction."""
+        """The item succeeded: its writes belong to the transaction.
+
+        It is waited for, because it fails when a handler has swallowed an error of the database; else the next
+        item's way back would lead to before this one, which has its answer.
+        """
         if self._savepoint:
-            self.work.send("RELEASE SAVEPOINT item")
+            self.work.connection.exec_driver_sql("RELEASE SAVEPOINT item")
         self._savepoint = self._has_read = self._has_written = False
 
     def undo(self, error: BaseException) -> None:

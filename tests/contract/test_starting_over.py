@@ -1,11 +1,15 @@
 """An item that fails after it has written undoes itself and nothing else, with and without savepoints."""
 
+import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, event, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Column, Integer, MetaData, String, Table, event, insert, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 import starwire
 from starwire import system
@@ -21,6 +25,7 @@ from starwire.store.postgres import open_postgres
 from starwire.store.tables import metadata
 
 PARTITIONS = 4
+LATE_SECONDS = 0.02
 
 
 class Keep(starwire.Command, frozen=True):
@@ -58,6 +63,18 @@ class Bench:
     def _note(self, *arguments: object) -> None:
         self.statements.append(str(arguments[2]))
 
+    def answer_late(self, statement: str) -> None:
+        """Have PostgreSQL answer such statements only after a moment, as one that is far away does."""
+        with self.database.write.begin() as connection:
+            pid = connection.scalar(text("SELECT pg_backend_pid()"))
+
+        def freeze(*arguments: object) -> None:
+            if arguments[2] == statement:
+                os.kill(pid, signal.SIGSTOP)
+                threading.Timer(LATE_SECONDS, os.kill, (pid, signal.SIGCONT)).start()
+
+        event.listen(self.database.write, "before_cursor_execute", freeze)
+
     def _app(self) -> starwire.App:
         app = starwire.App("lines", tables=self.tables)
         database_insert = self.database.statements.dialect.insert
@@ -82,6 +99,9 @@ class Bench:
                     tx.db.execute(insert(self.lines).values(id=-1))
                 except IntegrityError:
                     raise starwire.Rejected("taken", "There is one already.") from None
+            if order.fail == "swallows":
+                with suppress(DBAPIError):
+                    tx.db.execute(text("SELECT no_such_column"))
             if order.fail == "asks":
                 once = database_insert(self.lines).on_conflict_do_nothing()
                 once = once.execution_options(preserve_rowcount=True)
@@ -156,6 +176,19 @@ def test_an_item_that_fails_after_writing_undoes_itself_alone(bench: Bench, fail
 def test_a_handler_catches_what_its_own_insert_raises_though_nobody_waited_for_it(bench: Bench) -> None:
     bench.run([Keep("a"), Keep("b", "catches"), Keep("c")])
     assert b'"reason":"taken"' in bench.answers[1]
+
+
+@pytest.mark.parametrize("following", ["", "refuses", "raises", "breaks"])
+def test_what_an_item_hides_from_us_neither_undoes_it_silently_nor_harms_another(
+    bench: Bench, following: str
+) -> None:
+    """PostgreSQL ends a transaction in which a statement has failed, whoever has caught that."""
+    if bench.database.statements.dialect.name == "postgresql":
+        bench.answer_late("RELEASE SAVEPOINT item")
+    oks, told = bench.run([Keep("a"), Keep("b", "swallows"), Keep("c", following), Keep("d")])
+    assert (oks[0], oks[2], oks[3]) == (True, not following, True)
+    done = [line for line, ok in zip("abcd", oks, strict=True) if ok]
+    assert (bench.kept(), told) == (done, done)
 
 
 def test_how_many_rows_an_insert_has_skipped_is_known_at_once(bench: Bench) -> None:
