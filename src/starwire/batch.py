@@ -298,8 +298,8 @@ class Batch:
     def release(self) -> None:
         """The item succeeded: its writes belong to the transaction.
 
-        It is waited for, because it fails when a handler has swallowed an error of the database; else the next
-        item's way back would lead to before this one, which has its answer.
+        It is waited for, because it fails when a handler has swallowed an error of the database. Else the
+        next item's way back would lead to before this one, which has its answer.
         """
         if self._savepoint:
             self.work.connection.exec_driver_sql("RELEASE SAVEPOINT item")
