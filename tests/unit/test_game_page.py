@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from herebedragons import rules, sky, views, wire
+from herebedragons import events, rules, sky, views, wire
 from herebedragons.app import app
-from starwire import protocol, schema
+from starwire import kinds, protocol, schema
 from starwire.app import CommandKind, Registry, ViewKind
 from starwire.errors import ERROR_CODES
 from starwire.lifecycle import RESERVED
@@ -50,6 +50,12 @@ def asked() -> list[CommandKind | ViewKind]:
     """What a client can ask for: all but what servers tell themselves."""
     commands = [kind for kind in registry().commands.values() if not schema.is_internal(kind.requires)]
     return [*commands, *registry().views.values()]
+
+
+def written_events() -> dict[str, type[kinds.Event]]:
+    """The events of the game's source, whether the app has been told of them or not."""
+    of_the_game = (each for each in vars(events).values() if isinstance(each, type))
+    return {kinds.wire_name(each): each for each in of_the_game if issubclass(each, kinds.Event)}
 
 
 def table(heading: str, number: int = 0) -> list[list[str]]:
@@ -102,7 +108,7 @@ def test_every_view_is_on_the_page_with_its_arguments_and_result_and_no_other() 
 
 def test_every_event_is_on_the_page_with_its_fields_and_no_other() -> None:
     shown = {words(name)[0]: words(data) for name, data, *_ in table("## Events")}
-    declared = schema.events_of(registry())
+    declared = {**schema.events_of(registry()), **written_events()}
     assert shown == {name: fields(struct) for name, struct in declared.items() if name not in RESERVED}
 
 
@@ -218,8 +224,10 @@ def reachable(function: str) -> set[str]:
 
 def test_every_command_and_view_names_the_reasons_that_it_can_be_rejected_for_and_no_other() -> None:
     shown = {plain(row[0]): set(words(row[-1])) for row in (*table("## Commands"), *table("## Views"))}
-    kinds = {kind.name: kind for kind in asked()}
-    assert shown == {name: reachable(kinds[name].handler.__name__) - NEVER.get(name, set()) for name in shown}
+    by_name = {kind.name: kind for kind in asked()}
+    assert shown == {
+        name: reachable(by_name[name].handler.__name__) - NEVER.get(name, set()) for name in shown
+    }
 
 
 def test_every_kind_of_stream_is_on_the_page_and_no_other() -> None:
@@ -289,15 +297,15 @@ def test_the_frames_that_are_shown_are_as_the_game_sends_and_takes_them() -> Non
     shown = re.findall(r"^([→←]) (\{.*\})$", section(page(PAGE), "## An example"), re.MULTILINE)
     whole = [(way, msgspec.json.decode(text)) for way, text in shown if "…" not in text]
     assert len(shown) - len(whole) == 2, "the page says how many are shortened"
-    kinds = {kind.name: kind for kind in asked()}
-    events = schema.events_of(registry())
+    by_name = {kind.name: kind for kind in asked()}
+    declared = schema.events_of(registry())
     for way, frame in whole:
         if way == "→":
-            msgspec.convert(frame["args"], kinds[frame["command"]].struct)
+            msgspec.convert(frame["args"], by_name[frame["command"]].struct)
         elif frame["type"] == "reply" and frame["ok"]:
-            assert list(frame["result"]) == fields(kinds[frame["command"]].result)
+            assert list(frame["result"]) == fields(by_name[frame["command"]].result)
         elif frame["type"] == "push" and frame["event"] not in RESERVED:
-            assert list(frame["data"]) == fields(events[frame["event"]])
+            assert list(frame["data"]) == fields(declared[frame["event"]])
     offsets = [int(offset) for offset in re.findall(r'"stream":"universe:1","offset":(\d+),"', page(PAGE))]
     assert offsets
     assert all(after == before + 1 for before, after in pairwise(offsets)), "a stream has no gaps"
