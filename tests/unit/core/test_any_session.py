@@ -99,6 +99,9 @@ class Ear:
         if self.closed is None:
             self.written.append(framed)
 
+    def unsent(self) -> int:
+        return sum(len(each) for each in self.written)
+
     def ping(self) -> None:
         """Nothing comes back: some clients are dead."""
 
