@@ -60,7 +60,7 @@ function lineChanged({ state, retryIn = null, reason = null }) {
 function heard(push) {
   const universe = universeOf(push.stream);
   if (push.event === "announcement") update({ announcement: { text: push.message ?? push.data.text, at: push.at } });
-  else if (push.event === "universe_opened" || push.event === "member_joined") readUniverses();
+  else if (push.event === "universe_opened" || push.event === "member_joined" || push.event === "member_left") readUniverses();
   if (universe != null && push.message) tell(universe, push);
 }
 

@@ -24,6 +24,7 @@ function mergeStars(stars, news) {
 const CHANGES = {
   member_joined: (u, { player, name }) =>
     u.members.some((m) => m.player === player) ? u : { ...u, members: [...u.members, { player, name }] },
+  member_left: (u, { player }) => ({ ...u, members: u.members.filter((m) => m.player !== player) }),
   planet_renamed: (u, { planet, name }) => onPlanet(u, planet, (p) => ({ ...p, name })),
   construction_queued: withQueue,
   construction_begun: withQueue,
