@@ -46,6 +46,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     ping_seconds: float = 20.0  # a ping to those that were silent this long…
     pong_seconds: float = 20.0  # …and an end to those that do not answer: dead peers within 45 s
     close_seconds: float = 5.0  # for the closing handshake
+    dropped_bytes: int = 4_194_304  # taken from one that is closed for what it sends, until it has heard
 
     # Streams
     recent_events: int = 128  # of each stream that somebody hears, kept in memory

@@ -104,6 +104,8 @@ class WebSocket(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._failed = False
+        self._dropping = False
+        self._dropped = 0
 
     # asyncio's side
 
@@ -119,6 +121,9 @@ class WebSocket(asyncio.Protocol):
         The upgrade request comes before uvicorn has given us the transport: an error raised there would end
         that without ``connection_lost`` here, and uvicorn's stop would wait for us.
         """
+        if self._dropping:
+            self._drop(len(data))
+            return
         try:
             self._receive(data)
         except Exception:
@@ -141,9 +146,10 @@ class WebSocket(asyncio.Protocol):
         self._flush()
 
     def eof_received(self) -> None:
-        """The other side sends no more."""
-        self._core.receive_eof()
-        self._flush()
+        """The other side sends no more; the transport closes itself."""
+        if not self._dropping:
+            self._core.receive_eof()
+            self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is over."""
@@ -170,7 +176,7 @@ class WebSocket(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """The server stops: uvicorn calls this on every connection that is still open."""
-        if self._receiver is None:
+        if self._receiver is None or self._dropping:
             self._transport.close()
         else:
             self.close(1012, "restart")
@@ -300,12 +306,32 @@ class WebSocket(asyncio.Protocol):
                 self._transport.write(data)
             if ends:
                 self._closing = True
-                self._transport.close()
+                self._end()
                 return
         if self._core.close_expected():
             self._closing = True
             if self._timer is None:
                 self._timer = self._loop.call_later(self.limits.close_seconds, self._transport.abort)
+
+    def _end(self) -> None:
+        """Say that nothing follows.
+
+        Who is closed for what it sends, a frame too large say, may still be sending it. A socket that is
+        closed with bytes unread is reset, and a browser that is reset tells 1006, not why. So its bytes are
+        taken and dropped until it has heard, for ``close_seconds`` and ``dropped_bytes`` at most.
+        """
+        if self._receiver is None or self._core.close_rcvd is not None or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._transport.write_eof()
+        self._dropping = True
+        if self._timer is None:
+            self._timer = self._loop.call_later(self.limits.close_seconds, self._transport.abort)
+
+    def _drop(self, size: int) -> None:
+        self._dropped += size
+        if self._dropped > self.limits.dropped_bytes:
+            self._transport.abort()
 
 
 def serving(limits: Limits, accept: Callable[[WebSocket], Receiver], entrance: Entrance) -> type[WebSocket]:
