@@ -7,6 +7,7 @@ guarantees: ``tests/contract/test_entrance.py``. Names and passwords: ``test_acc
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,10 +17,12 @@ from websockets.exceptions import ConnectionClosed
 
 import starwire
 from starwire.errors import ConfigurationError, Refused
+from starwire.gateway.session import Session
 from starwire.limits import Limits
 from starwire.transaction import Transaction
 from tests.contract import garden
 from tests.contract.harness import Client, Gate, eventually
+from tests.hostile.wire import order, text_frame
 from tests.support.line import Street, open_street
 
 
@@ -73,6 +76,29 @@ async def test_so_many_commands_may_wait_for_their_replies_and_the_next_when_one
     for id in waiting:
         assert (await ann.reply(id))["ok"]
     await ann.command("note", text="again")
+
+
+async def test_who_sends_much_at_once_is_heard_in_turn_with_the_others(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await street.begin()
+    loud, quiet = await street.connect("loud"), await street.connect("quiet")
+    heard: Counter[str | None] = Counter()
+    text = Session.text
+
+    def counted(session: Session, frame: str) -> None:
+        heard[session.player] += 1
+        text(session, frame)
+
+    monkeypatch.setattr(Session, "text", counted)
+    ids = [str(number) for number in range(5_000)]
+    loud.socket.transport.write(b"".join(text_frame(order("ping", id)) for id in ids))
+    for _ in range(3):
+        await quiet.command("ping")
+    assert 0 < heard["loud"] < len(ids), "nobody else was heard before all of it was"
+    await eventually(lambda: loud.replies(ids[-1]), "the last answer")
+    answered = [frame["id"] for frame in loud.frames if frame.get("command") == "ping"]
+    assert answered == ids, "each is answered, in order"
 
 
 @pytest.mark.parametrize(("over", "kept"), [(0, 2), (1, 1)])

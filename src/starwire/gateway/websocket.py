@@ -6,7 +6,7 @@ the receiver's business. Pushes are framed once (``wrap``) and the same bytes ar
 
 There is no task for a connection, no timer, and no queue: when the transport is full (``pause_writing``) the
 receiver is told and reading stops, so what waits here is bounded: pushes by the transport's high-water mark,
-replies to what was read before by ``unsent_bytes``.
+replies to what was read before by ``unsent_bytes``. Who sends much at once is heard in turn with the others.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ from starwire.protocol import SUBPROTOCOL
 log = structlog.get_logger("starwire.gateway")
 
 PATH = "/ws"
+TURN_BYTES = 4_096
+"""Of one connection, in one turn of the event loop: some hundreds of the smallest frames, about 10 ms.
+libuv hands over megabytes in one turn; such a flood would hold up everybody for seconds."""
 
 
 class Receiver(Protocol):
@@ -104,6 +107,9 @@ class WebSocket(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._failed = False
+        self._full = False
+        self._unheard = b""
+        self._turn: asyncio.Handle | None = None
         self._dropping = False
         self._dropped = 0
 
@@ -121,6 +127,34 @@ class WebSocket(asyncio.Protocol):
         The upgrade request comes before uvicorn has given us the transport: an error raised there would end
         that without ``connection_lost`` here, and uvicorn's stop would wait for us.
         """
+        if self._unheard or (self._receiver is not None and len(data) > TURN_BYTES):
+            self._transport.pause_reading()
+            self._unheard += data
+            self._take_turn()
+        else:
+            self._hear(data)
+
+    def _take_turn(self) -> None:
+        if self._turn is None:
+            self._turn = self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """Hear some more of what has come; who is full waits until it has drained."""
+        self._turn = None
+        if self._full or self._transport.is_closing():
+            return
+        data, self._unheard = self._unheard[:TURN_BYTES], self._unheard[TURN_BYTES:]
+        self._hear(data)
+        if self._unheard:
+            self._take_turn()
+        else:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if not self._full and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _hear(self, data: bytes) -> None:
         if self._dropping:
             self._drop(len(data))
             return
@@ -164,13 +198,18 @@ class WebSocket(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The transport is full."""
+        self._full = True
         self._transport.pause_reading()
         if self._receiver is not None:
             self._receiver.full()
 
     def resume_writing(self) -> None:
         """The transport has drained."""
-        self._transport.resume_reading()
+        self._full = False
+        if self._unheard:
+            self._take_turn()
+        else:
+            self._transport.resume_reading()
         if self._receiver is not None and not self._closing:
             self._receiver.drained()
 
