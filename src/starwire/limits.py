@@ -50,6 +50,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     # Streams
     recent_events: int = 128  # of each stream that somebody hears, kept in memory
+    recent_bytes: int = 262_144  # of those together: three of the largest, or all of 2 KB
     catch_up_events: int = 256  # read from the table for one stream at once
     asked_at_once: int = 256  # players, streams and sessions of waiting hellos, in one read
     retained_events: int = 10_000  # of each stream

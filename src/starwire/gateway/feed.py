@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,13 +25,46 @@ class Entry(NamedTuple):
     """Event name and frame, of those that act on the session."""
 
 
+class Recent:
+    """The newest events of a stream without a gap, so many and of so many bytes together at most."""
+
+    def __init__(self, events: int, size: int) -> None:
+        self._entries: deque[Entry] = deque()
+        self._events = events
+        self._most = size
+        self._bytes = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    @property
+    def first(self) -> int:
+        """The offset of the oldest; there must be one."""
+        return self._entries[0].offset
+
+    def append(self, entry: Entry) -> None:
+        """The next one; as many of the oldest go as are too much."""
+        self._entries.append(entry)
+        self._bytes += len(entry.framed)
+        while len(self._entries) > self._events or self._bytes > self._most:
+            self._bytes -= len(self._entries.popleft().framed)
+
+    def clear(self) -> None:
+        """Nothing is kept."""
+        self._entries.clear()
+        self._bytes = 0
+
+
 @dataclass(slots=True)
 class Feed:
     """One stream that somebody hears at this gateway."""
 
     name: str
     head: int
-    recent: deque[Entry]
+    recent: Recent
     sessions: set[Session] = field(default_factory=set)
     listeners: list[Listener] = field(default_factory=list)
     held: int = 0

@@ -12,7 +12,6 @@ The table is the truth; what the broker says is a hint.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
@@ -24,7 +23,7 @@ from starwire.engine import Engine
 from starwire.errors import Unauthenticated
 from starwire.gateway.behind import EVENTS_AT_ONCE, Behind
 from starwire.gateway.connection import Phase
-from starwire.gateway.feed import CONTROL, Entry, Feed, Listener, read_control
+from starwire.gateway.feed import CONTROL, Entry, Feed, Listener, Recent, read_control
 from starwire.gateway.session import Session
 from starwire.identity import Identity
 from starwire.limits import Limits
@@ -136,7 +135,7 @@ class Feeds:
     def _retain(self, stream: str) -> Feed:
         feed = self._feeds.get(stream)
         if feed is None:
-            feed = Feed(stream, 0, deque(maxlen=self._limits.recent_events))
+            feed = Feed(stream, 0, Recent(self._limits.recent_events, self._limits.recent_bytes))
             self._feeds[stream] = feed
             self._engine.broker.subscribe(stream)
         return feed
@@ -270,14 +269,14 @@ class Feeds:
         cursor = session.cursors[feed.name]
         if cursor >= feed.head:
             return  # granted at an offset that was announced here only later
-        if feed.recent and cursor >= feed.recent[0].offset - 1:
+        if feed.recent and cursor >= feed.recent.first - 1:
             self._give(session, feed.name, feed.recent)
             return
         self._behind.add(feed.name, [(cursor, session)])
         if self._reader is None:
             self._reader = self._spawn(self._read_behind())
 
-    def _give(self, session: Session, stream: str, entries: Sequence[Entry] | deque[Entry]) -> None:
+    def _give(self, session: Session, stream: str, entries: Iterable[Entry]) -> None:
         told = 0
         for entry in list(entries):
             cursor = session.cursors.get(stream)
@@ -319,7 +318,8 @@ class Feeds:
         first = entries[0].offset if entries else 0
         feed = self._feeds.get(stream)
         if feed is not None and entries and entries[-1].offset == feed.head and not feed.recent:
-            feed.recent.extend(entries if len(feed.sessions) > 1 else ())
+            for entry in entries if len(feed.sessions) > 1 else ():
+                feed.recent.append(entry)
         for cursor, session in readers:
             feed = self._feeds.get(stream)
             if feed is None or session.cursors.get(stream) != cursor:

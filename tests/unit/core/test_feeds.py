@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from starwire.gateway.feed import Entry, Recent
 from starwire.limits import Limits
 from starwire.store.reads import StoredEvent
 from tests.support.script import (
@@ -259,6 +260,47 @@ async def test_what_several_hear_is_resumed_from_memory_and_what_one_hears_is_no
     await script.answer("streams_of")
     assert script.reads == [], "nothing of its history has to be read"
     assert offsets(back, "universe:1") == [2, 3]
+
+
+def recent_offsets(recent: Recent) -> list[int]:
+    return [entry.offset for entry in recent]
+
+
+def test_of_recent_events_the_oldest_go_when_they_are_too_many_or_too_large() -> None:
+    recent = Recent(events=3, size=10)
+    for offset, size in ((1, 4), (2, 3), (3, 3)):
+        recent.append(Entry(offset, bytes(size), None))
+    assert recent_offsets(recent) == [1, 2, 3], "ten bytes are not too many"
+    recent.append(Entry(4, b"", None))
+    assert recent_offsets(recent) == [2, 3, 4]
+    recent.append(Entry(5, bytes(8), None))
+    assert recent_offsets(recent) == [4, 5]
+    recent.append(Entry(6, bytes(11), None))
+    assert recent_offsets(recent) == [], "one that is too large alone leaves none, and no gap"
+    recent.append(Entry(7, bytes(10), None))
+    assert recent_offsets(recent) == [7]
+    recent.clear()
+    recent.append(Entry(8, bytes(10), None))
+    assert recent_offsets(recent) == [8]
+
+
+async def test_what_is_too_large_for_memory_is_resumed_from_the_table() -> None:
+    gateway = scripted_gateway(Limits(recent_bytes=1_000))
+    script = gateway.script
+    for player in ("ann", "bob"):
+        script.granted[player] = ["universe:1"]
+        await gateway.connected(player)
+    for _ in range(6):
+        script.commit("universe:1", "noted", text="x" * 300)
+    script.announce()
+    assert recent_offsets(gateway.hub._feeds._feeds["universe:1"].recent) == [5, 6]
+    near, far = gateway.hello("bob", universe_1=4), gateway.hello("bob", universe_1=1)
+    for _ in range(2):
+        await script.answer("streams_of")
+    assert offsets(near, "universe:1") == [5, 6]
+    assert [read.what for read in script.reads] == ["history"]
+    await script.answer_all()
+    assert offsets(far, "universe:1") == [2, 3, 4, 5, 6]
 
 
 async def test_those_who_come_back_together_share_a_page_and_leave_it_for_the_next(gateway: Gateway) -> None:
