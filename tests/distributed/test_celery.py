@@ -19,6 +19,8 @@ from starwire.identity import Identity
 from starwire.limits import Limits
 from starwire.process import partition_of
 from starwire.protocol import digest
+from starwire.store.database import read_facts
+from starwire.store.postgres import open_postgres
 from tests.distributed.watching import eventually
 from tests.support.machine import REPOSITORY
 from tests.support.server import environment
@@ -33,18 +35,19 @@ def look(database: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-@pytest.fixture
-def pool(
-    database: str, valkey: Valkey, tmp_path: Path, look: psycopg.Connection
-) -> Iterator[subprocess.Popen[bytes]]:
+def start(log: Path, **settings: str) -> subprocess.Popen[bytes]:
     """A worker that has one process in its pool."""
-    valkey.flush()
-    told = environment(
-        app="tests.support.village:app", database=database, broker=valkey.url, data=str(tmp_path / "data")
-    )
+    told = environment(app="tests.support.village:app", data=str(log.parent / "data"), **settings)
     command = [sys.executable, "-m", "celery", "-A", "starwire.engines.distributed", "worker"]
-    with (tmp_path / "log").open("wb") as log:
-        process = spawn([*command, "--concurrency", "1"], output=log, environment=told, folder=REPOSITORY)
+    with log.open("wb") as output:
+        return spawn([*command, "--concurrency", "1"], output=output, environment=told, folder=REPOSITORY)
+
+
+@pytest.fixture
+def pool(database: str, valkey: Valkey, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker that works."""
+    valkey.flush()
+    process = start(tmp_path / "log", database=database, broker=valkey.url)
     yield process
     end(process, signal.SIGTERM, seconds=10)
     print((tmp_path / "log").read_text(errors="replace"))
@@ -65,6 +68,22 @@ async def test_a_process_that_the_pool_starts_anew_shares_no_connection_with_its
     send(valkey, 2)
     await eventually(lambda: replies(look) == {"1", "2"}, "the second reply")
     assert backends(look) > parents, "it used its parent's"
+
+
+@pytest.mark.timeout(60)
+def test_it_ends_rather_than_take_tasks_that_it_cannot_carry_out(
+    database: str, valkey: Valkey, tmp_path: Path
+) -> None:
+    made = open_postgres(database, Limits())
+    with made.write.begin() as connection:
+        read_facts(connection, partitions=PARTITIONS)
+    made.close()
+    process = start(tmp_path / "log", database=database, broker=valkey.url, partitions="8")
+    try:
+        assert process.wait(30) == 2
+    finally:
+        end(process, signal.SIGTERM, seconds=10)
+    assert "STARWIRE_PARTITIONS is 8, but this database was made with 16" in (tmp_path / "log").read_text()
 
 
 def send(valkey: Valkey, number: int) -> None:

@@ -255,7 +255,11 @@ def _begin_anew(**_: Any) -> None:
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def _open(**_: Any) -> None:
     """Find out at once, not with the first task, whether everything is there."""
-    _get_worker()
+    try:
+        _get_worker()
+    except ConfigurationError as error:  # Celery would log any error, and go on to take tasks and lose them
+        log.critical("refused", error=str(error))
+        raise SystemExit(2) from None
     log.info("ready", pid=os.getpid())
 
 
