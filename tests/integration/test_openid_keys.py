@@ -221,6 +221,7 @@ async def test_a_key_that_cannot_be_asked_for_is_no_fault_of_the_token(
         (200, {}, json.dumps({"keys": [published(FIRST, "1")], "pad": "x" * 300_000}).encode()),
         (200, {"Content-Length": "99"}, json.dumps({"keys": [published(FIRST, "1")]}).encode()[:90]),
     ],
+    ids=["missing", "moved", "page", "list", "number", "empty", "deep", "binary", "large", "cut"],
 )
 async def test_a_document_that_is_not_one_of_keys_is_none(
     provider: Provider, status: int, headers: dict[str, str], body: bytes
