@@ -1,15 +1,19 @@
 """A connection in pipeline mode that ends while nobody waits for it."""
 
 from collections.abc import Iterator
+from typing import cast
 
 import psycopg
 import pytest
+from psycopg.errors import UndefinedTable
+from psycopg.pq import TransactionStatus
 from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
 from starwire.limits import Limits
 from starwire.store.database import Database
 from starwire.store.dialect import DEFERRED
+from starwire.store.pipeline import PipelinedConnection
 from starwire.store.postgres import open_postgres
 
 WRITE = text("INSERT INTO kept VALUES (1)").execution_options(**{DEFERRED: True})
@@ -48,6 +52,16 @@ def test_a_commit_on_a_connection_that_has_ended_is_no_commit(postgresql: Databa
     with pytest.raises(OperationalError):
         write_and_be_cut_off(postgresql, database, then=None)
     assert kept(postgresql) == 0
+
+
+def test_after_a_commit_that_failed_the_connection_is_in_no_transaction(postgresql: Database) -> None:
+    with postgresql.write.connect() as connection:
+        driver = cast("PipelinedConnection", connection.connection.driver_connection)
+        driver.begin()
+        driver.execute("INSERT INTO nothing_of_this_name VALUES (1)")
+        with pytest.raises(UndefinedTable):
+            driver.commit()
+        assert driver.info.transaction_status == TransactionStatus.IDLE
 
 
 def kept(postgresql: Database) -> int:

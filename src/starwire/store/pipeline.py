@@ -44,6 +44,15 @@ class PipelinedConnection(psycopg.Connection[Any]):
         if self._entered is not None:
             self._entered.sync()
 
+    def commit(self) -> None:
+        """Commit; if that raises, undo: nobody else does, and the next transaction would be in this one."""
+        try:
+            super().commit()
+        except psycopg.Error:
+            if not self.broken:
+                self.rollback()
+            raise
+
     def rollback(self) -> None:
         """Undo the transaction; that what was sent in it has failed is no news.
 
