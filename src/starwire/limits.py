@@ -112,7 +112,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     openid_keys_seconds: float = 3_600.0  # then its keys are fetched again; meanwhile the old ones serve
     openid_stale_seconds: float = 86_400.0  # …up to this age, should it be away: a day to mend it
     openid_refetch_seconds: float = 10.0  # between two fetches, whatever tokens come
-    openid_fetch_seconds: float = 10.0  # for one fetch
+    openid_fetch_seconds: float = 4.0  # for one fetch; below `hello_seconds`, or nobody hears of it
     openid_document_bytes: int = 262_144  # what it publishes has a few thousand
 
     # Liveness
@@ -141,6 +141,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             (self.bucket_seconds < self.horizon_seconds, "bucket_seconds must be below horizon_seconds"),
             (self.commands_in_flight <= self.pending_commands, "commands_in_flight exceeds pending_commands"),
             (self.catch_up_events <= self.retained_events, "catch_up_events exceeds retained_events"),
+            (
+                self.openid_fetch_seconds < self.hello_seconds,
+                "openid_fetch_seconds must be below hello_seconds",
+            ),
             (
                 self.openid_refetch_seconds <= self.openid_keys_seconds <= self.openid_stale_seconds,
                 "openid_refetch_seconds, openid_keys_seconds and openid_stale_seconds must rise",

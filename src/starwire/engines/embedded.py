@@ -62,7 +62,7 @@ class EmbeddedEngine(Reading):
         self.broker = MemoryBroker()
         self._executor = executor
         self._all = tuple(range(partitions))
-        self._threads = threads or WriterThread(limits.view_threads)
+        self._threads = threads or WriterThread(limits.view_threads, patience=limits.drain_seconds)
         self._call_later = call_later
         self._loop: asyncio.AbstractEventLoop
         self._scheduler: Scheduler

@@ -37,7 +37,9 @@ class Threads(Protocol):
 class WriterThread:
     """One thread that writes, and a few that read."""
 
-    def __init__(self, readers: int) -> None:
+    def __init__(self, readers: int, *, patience: float) -> None:
+        self._patience = patience
+        """How many seconds ``stop`` waits for a handler that does not come to its end."""
         self._condition = threading.Condition()
         self._awake = False
         self._stopping = False
@@ -71,12 +73,17 @@ class WriterThread:
             self._condition.notify()
 
     def stop(self) -> None:
-        """End the writer when it has nothing left to do, then the readers."""
+        """End the writer when it has nothing left to do, then the readers.
+
+        A handler that hangs is left behind: what it has written ends with the OS process, uncommitted.
+        """
         with self._condition:
             self._stopping = True
             self._condition.notify()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(self._patience)
+            if self._thread.is_alive():
+                log.error("handler_does_not_end", seconds=self._patience)
         self._readers.shutdown()
 
     def read(self, job: Job) -> None:

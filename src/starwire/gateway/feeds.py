@@ -350,7 +350,7 @@ class Feeds:
             session.close(4403, REVOKED)
             return
         except Exception as error:  # noqa: BLE001 - whatever keeps streams from being read, it may pass
-            log.warning("streams_not_read", sub=identity.sub, error=str(error).splitlines()[0])
+            log.warning("streams_not_read", sub=identity.sub, error=str(error).partition("\n")[0])
             session.close(1011, "the streams could not be read")
             return
         finally:

@@ -77,22 +77,29 @@ class Hub:
     # Connections come and go
 
     def open(self, transport: Transport) -> Session:
-        """A connection has been made; it must say hello."""
+        """A connection has been made; it must say hello.
+
+        Who is refused takes no place: however slow to leave, they keep nobody out.
+        """
         session = Session(self, transport)
-        self.sessions.add(session)
         address = address_key(transport.address)
-        for counts in (self._by_address, self._at_door):
-            counts[address] = counts.get(address, 0) + 1
         if self.closing:
             session.close(1012, "the server is stopping")
-        elif (
-            len(self.sessions) > self.limits.connections
-            or self._by_address[address] > self.limits.connections_per_address
-            or self._at_door[address] > self.limits.unauthenticated_per_address
-            or len(self.sessions) - self._greeted > self.limits.unauthenticated
-        ):
+        elif self._has_no_place(address):
             session.close(4429, "too many connections")
+        else:
+            self.sessions.add(session)
+            for counts in (self._by_address, self._at_door):
+                counts[address] = counts.get(address, 0) + 1
         return session
+
+    def _has_no_place(self, address: str) -> bool:
+        return (
+            len(self.sessions) >= self.limits.connections
+            or self._by_address.get(address, 0) >= self.limits.connections_per_address
+            or self._at_door.get(address, 0) >= self.limits.unauthenticated_per_address
+            or len(self.sessions) - self._greeted >= self.limits.unauthenticated
+        )
 
     def leave(self, session: Session) -> None:
         """A connection is over."""
@@ -183,7 +190,7 @@ class Hub:
             self._refuse(session, action.id, "hello", error)
             return
         except Exception as error:  # noqa: BLE001 - whatever keeps streams from being read, it may pass
-            log.warning("streams_not_read", sub=identity.sub, error=str(error).splitlines()[0])
+            log.warning("streams_not_read", sub=identity.sub, error=str(error).partition("\n")[0])
             refusal = Refused("unavailable", "The streams could not be read.")
             session.send(error_reply(action.id, "hello", refusal))
             session.close(1011, "the streams could not be read")
@@ -235,6 +242,8 @@ class Hub:
         """The token's player; None when it was refused and the client has been told."""
         try:
             identity = await self._authenticate(token)
+            if identity.expires_at is not None and identity.expires_at <= self.clock.now():
+                raise Unauthenticated("The token has expired.")
             if session.identity is not None and not await self._is_live(identity):
                 raise Unauthenticated("The session was signed out.", revoked=True)
         except Unauthenticated as error:

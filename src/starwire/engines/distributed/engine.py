@@ -244,7 +244,7 @@ class DistributedEngine(Reading):
                     measured = self._loop.time()
                     await self._measure()
             except Exception as error:  # noqa: BLE001 - the database may be away: look again
-                log.warning("looking_failed", error=str(error).splitlines()[0])
+                log.warning("looking_failed", error=str(error).partition("\n")[0])
 
     async def _look_after_lane(self, lane: Lane) -> None:
         flight = lane.in_flight

@@ -71,7 +71,7 @@ class LeadingScheduler:
                 now, overdue, coming = self._look(connection)
         except SQLAlchemyError as error:
             self.leading = False
-            log.warning("round_failed", error=str(error).splitlines()[0])
+            log.warning("round_failed", error=str(error).partition("\n")[0])
             return
         self._send(term, now, overdue, coming)
 
@@ -89,7 +89,7 @@ class LeadingScheduler:
             with self._database.write.begin() as connection:
                 give_up(connection, self._name)
         except SQLAlchemyError as error:
-            log.warning("lease_not_given_up", error=str(error).splitlines()[0])
+            log.warning("lease_not_given_up", error=str(error).partition("\n")[0])
         self._database.close()
         if self._mark is not None:
             self._mark.close()
