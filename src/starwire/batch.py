@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -257,11 +257,13 @@ class Batch:
         if horizon is None or (row.run_at, row.id) <= horizon:
             heapq.heappush(self.due.setdefault(row.key, []), (row.run_at, row.id))
 
-    def soonest(self) -> int | None:
-        """When the first of ``next`` and of what this transaction has left in its partitions is to run."""
-        left = [
-            row.run_at for row in self.processes.values() if row.state in DUE and row.partition in self._rows
-        ]
+    def soonest(self, partitions: Sequence[int], held: Collection[str]) -> int | None:
+        """When to look again: read once more only if this batch has run or changed what was next."""
+        if not self.is_quiet or (self.next is not None and self.next[1] in self.processes):
+            following = self.work.next_due(partitions, held)
+            return None if following is None else following[0]
+        changed = self.processes.values()
+        left = [row.run_at for row in changed if row.state in DUE and row.partition in self._rows]
         if self.next is not None:
             left.append(self.next[0])
         return min(left, default=None)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError
 
 from starwire.app import Registry
 from starwire.batch import Batch, Command, Outcome, StartOver
@@ -61,6 +61,8 @@ class Executor:
         self._sure = sure
         """Whether a commit that raised is known not to have happened; past one machine it is not."""
         self._held: dict[str, str] = {}
+        self._opened = False
+        """Whether the last transaction had its partitions, so that what failed was a statement of an item."""
         self._careful = 0
         """How many transactions are still to take savepoints."""
 
@@ -108,12 +110,19 @@ class Executor:
             if command is None:
                 return self._transact([], partitions, 1)
             return self._transact([command], partitions, 0)
-        except OperationalError:  # the database is away, or full: that is no item's fault
-            log.exception("database_refuses")
-            return self._unwritten(command)
         except Exception as error:
+            if self._is_nobodys(error):
+                log.exception("database_refuses")
+                return self._unwritten(command)
             log.exception("not_written", command=None if command is None else command.name)
             return self._blame(command, partitions, error)
+
+    def _is_nobodys(self, error: Exception) -> bool:
+        """Whether the database is away, or full, or held: no item's fault."""
+        if isinstance(error, PendingRollbackError):
+            return True
+        of_statement = self._opened and self._database.statements.dialect.is_of_statement
+        return isinstance(error, OperationalError) and not (of_statement and of_statement(error))
 
     def _unwritten(self, command: Command | None) -> Outcome:
         outcome = Outcome(now=self._clock.now(), failed=True)
@@ -164,8 +173,7 @@ class Executor:
             except StartOver:
                 self._careful = CAREFUL_TRANSACTIONS
             except DBAPIError as error:
-                dialect = self._database.statements.dialect
-                if dialect.is_away(error) or dialect.is_held(error) or isinstance(error, OperationalError):
+                if self._is_nobodys(error):
                     raise
                 self._careful = CAREFUL_TRANSACTIONS
         return self._try(commands, partitions, due_limit, wait=wait, careful=True)
@@ -175,7 +183,9 @@ class Executor:
     ) -> Outcome:
         started = self._clock.monotonic()
         with self._database.write.begin() as connection:
+            self._opened = False
             batch = self._open(connection, partitions, wait=wait)
+            self._opened = True
             batch.careful = careful
             answers = batch.stored_replies(commands)
             batch.next = batch.work.next_due(partitions, self._held)
@@ -196,17 +206,10 @@ class Executor:
         self, batch: Batch, partitions: Sequence[int], answers: dict[int, bytes], left: list[int]
     ) -> Outcome:
         outcome = batch.flush(answers, left)
-        outcome.next_due = self._next_due(batch, partitions)
+        outcome.next_due = batch.soonest(partitions, self._held)
         late = 0 if outcome.next_due is None else batch.real_now - outcome.next_due
         outcome.lateness = max(0.0, late / 1e6)
         return outcome
-
-    def _next_due(self, batch: Batch, partitions: Sequence[int]) -> int | None:
-        """When to look again: read once more only when this batch has run or changed what was next."""
-        if batch.is_quiet and (batch.next is None or batch.next[1] not in batch.processes):
-            return batch.soonest()
-        following = batch.work.next_due(partitions, self._held)
-        return None if following is None else following[0]
 
     def _run_in_order(self, batch: Batch, keys: Sequence[str], deadline: float) -> None:
         """Run one due process of each named key, and then what is left of each, as far as time allows."""

@@ -1,5 +1,7 @@
 """What the executor owes to PostgreSQL alone: locks that others hold, and a database that goes away."""
 
+import random
+import string
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -115,6 +117,17 @@ def test_when_the_database_was_away_for_a_moment_no_command_overtakes_another(
     again = run(executor, command("1"), command("2"), command("3"))
     assert sorted(again.answers) == [0, 1, 2]
     assert told(postgresql) == [1, 2, 3]
+
+
+def test_what_no_index_can_hold_is_the_fault_of_its_own_command(
+    executor: Executor, postgresql: Database
+) -> None:
+    """PostgreSQL's driver calls that an operational error, as if the server were in trouble."""
+    long = "".join(random.Random(1).choices(string.ascii_letters, k=9000))
+    outcome = run(executor, command("1"), command("2", village=long), command("3"))
+    assert [b'"ok":true' in outcome.answers.get(index, b"") for index in range(3)] == [True, False, True]
+    assert b'"internal"' in outcome.answers[1]
+    assert told(postgresql) == [1, 3]
 
 
 class Away:

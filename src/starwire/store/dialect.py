@@ -73,6 +73,10 @@ class Dialect(Protocol):
         """Whether a row could not be locked at once, because somebody else holds it."""
         ...
 
+    def is_of_statement(self, error: DBAPIError) -> bool:
+        """Whether a statement asked for too much, though the driver blames the server."""
+        ...
+
     def is_away(self, error: DBAPIError) -> bool:
         """Whether the server cannot be reached, or is starting or stopping: no fault of the statement."""
         ...
@@ -123,6 +127,10 @@ class Sqlite:
 
     def is_held(self, error: DBAPIError) -> bool:
         """Never: SQLite has one writer."""
+        return False
+
+    def is_of_statement(self, error: DBAPIError) -> bool:
+        """Never: SQLite's driver blames the server for nothing else."""
         return False
 
     def is_away(self, error: DBAPIError) -> bool:
@@ -179,6 +187,11 @@ class Postgres:
     def is_held(self, error: DBAPIError) -> bool:
         """``lock_not_available``."""
         return getattr(error.orig, "sqlstate", None) == "55P03"
+
+    def is_of_statement(self, error: DBAPIError) -> bool:
+        """``program_limit_exceeded`` and its like (a key too long for its index), ``query_canceled``."""
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return state.startswith("54") or state == "57014"
 
     def is_away(self, error: DBAPIError) -> bool:
         """No connection, a broken one, a shutdown, a recovery, or no connection left for us."""
