@@ -29,6 +29,13 @@ PARTITIONS = 16
 
 
 @pytest.fixture
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """One of this test's own: the workers of other tests would take its tasks."""
+    with Valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
 def look(database: str) -> Iterator[psycopg.Connection]:
     """Looks at the database from outside."""
     with psycopg.connect(database, autocommit=True, application_name="test") as connection:
@@ -46,7 +53,6 @@ def start(log: Path, **settings: str) -> subprocess.Popen[bytes]:
 @pytest.fixture
 def pool(database: str, valkey: Valkey, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A worker that works."""
-    valkey.flush()
     process = start(tmp_path / "log", database=database, broker=valkey.url)
     yield process
     end(process, signal.SIGTERM, seconds=10)
