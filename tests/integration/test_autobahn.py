@@ -15,7 +15,8 @@ from starwire.limits import Limits
 from tests.contract.harness import eventually
 
 # Not run: 9 measures throughput; 12 and 13 are about compression, which is off so that one frame serves all.
-# In an OS process of its own, because kosoku puts a `pkg_resources` of its own into whoever imports it.
+# One at a time: with eight at once kosoku itself aborts every third time, whatever it is told. In an OS process of
+# its own, because kosoku puts a `pkg_resources` of its own into whoever imports it.
 FUZZER = """
 import asyncio, json, sys
 import kosoku
@@ -24,7 +25,7 @@ LEFT_OUT = ["9.*", "12.*", "13.*"]
 
 async def run():
     try:
-        return await kosoku.run_fuzzingclient(sys.argv[1], exclude_cases=LEFT_OUT, concurrency=8)
+        return await kosoku.run_fuzzingclient(sys.argv[1], exclude_cases=LEFT_OUT, concurrency=1)
     except kosoku.FailureError as failure:
         return failure.results
 
