@@ -107,6 +107,12 @@ class ServerProcess:
         """SIGTERM, as a service manager does; the exit code."""
         return self._end(signal.SIGTERM)
 
+    def died(self) -> None:
+        """Wait until it has ended by itself."""
+        process, self._process = self._process, None
+        assert process is not None, "it is not running"
+        process.wait(PATIENCE_SECONDS)
+
     def close(self) -> None:
         """Let nothing run on."""
         if self._process is not None:
