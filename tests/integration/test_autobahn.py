@@ -15,8 +15,8 @@ from starwire.limits import Limits
 from tests.contract.harness import eventually
 
 # Not run: 9 measures throughput; 12 and 13 are about compression, which is off so that one frame serves all.
-# One at a time: with eight at once kosoku aborts every third time, whatever it is told. In an OS process of its
-# own, because kosoku puts a `pkg_resources` of its own into whoever imports it.
+# One at a time: with eight at once kosoku aborts every third time, whatever it is told. In an OS process of
+# its own, because kosoku puts a `pkg_resources` of its own into whoever imports it.
 FUZZER = """
 import asyncio, json, sys
 import kosoku
