@@ -39,6 +39,16 @@ def test_every_bound_is_above_zero(name: str, value: int) -> None:
     assert name in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("retained_days", 36_500), ("reply_hours", 876_000), ("recent_events", 10**9), ("stalled_seconds", 1e9)],
+)
+def test_no_bound_is_so_great_that_time_or_memory_has_no_such_number(name: str, most: Any) -> None:
+    Limits(**{name: most})
+    with pytest.raises(ConfigurationError, match=f"limits: {name} must be at most"):
+        Limits(**{name: most + 1})
+
+
 def test_bounds_at_the_edge_of_their_relations_are_allowed() -> None:
     Limits(write_low_bytes=65_535, ping_seconds=22.5, pong_seconds=22.5, key_due=511)
     Limits(pending_commands=64, retained_events=256)
