@@ -23,7 +23,7 @@ test: ## set everything up and run every test, a real browser included
 	@tools/browser
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
-quick: ## the tests without browser, crashes and services, in under a minute
+quick: ## the tests without browser, crashes and services, in about two minutes
 	@tools/environment dev
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not soak and not browser and not crash and not cluster and not peer" $(ARGS)
 
