@@ -101,7 +101,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if workeroutput is not None:  # one of several: tell whoever has started us
         workeroutput["left_running"] = _left_running()
         return
-    if not hasattr(session.config, "workerinput") and not session.config.getoption("numprocesses", None):
+    if not session.config.getoption("numprocesses", None):
         left_running.extend(_left_running())
     if exitstatus == pytest.ExitCode.OK and left_running:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -121,3 +121,8 @@ CLOSE_CODES: dict[int, CloseCode] = {
         CloseCode(4429, "too_many_connections", "later", "Too many connections."),
     )
 }
+
+
+def first_line(error: BaseException) -> str:
+    """What a log says of an error that may pass: drivers add the statement and a link below it."""
+    return str(error).partition("\n")[0]

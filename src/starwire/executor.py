@@ -121,8 +121,9 @@ class Executor:
         """Whether the database is away, or full, or held: no item's fault."""
         if isinstance(error, PendingRollbackError):
             return True
-        of_statement = self._opened and self._database.statements.dialect.is_of_statement
-        return isinstance(error, OperationalError) and not (of_statement and of_statement(error))
+        if not isinstance(error, OperationalError):
+            return False
+        return not (self._opened and self._database.statements.dialect.is_of_statement(error))
 
     def _unwritten(self, command: Command | None) -> Outcome:
         outcome = Outcome(now=self._clock.now(), failed=True)

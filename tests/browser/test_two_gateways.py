@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -16,13 +15,10 @@ from starwire.engines.distributed import messages
 from starwire.engines.distributed.services import Postgres
 from tests.browser.conftest import Invite
 from tests.browser.stage import Visitor
-from tests.distributed.watching import CeleryEvents, Task
+from tests.distributed.watching import WHOLE, CeleryEvents, Task, command_tasks, due_tasks
 from tests.services import Cluster, fresh_database
 
 pytestmark = pytest.mark.timeout(120)
-
-BUCKET = timedelta(milliseconds=50)
-WHOLE = {"received", "started", "succeeded"}
 
 
 @pytest.fixture
@@ -47,8 +43,7 @@ def visit_together(here: Visitor, there: Visitor) -> int:
 
 def carried(events: CeleryEvents, command: str) -> list[Task]:
     """The tasks `starwire.commands` that carried such a command, once they are whole."""
-    tasks = events.tasks(messages.COMMANDS)
-    return [each for each in tasks if command in str(each.fact("args")) and set(each.steps) >= WHOLE]
+    return [each for each in command_tasks(events, command) if set(each.steps) >= WHOLE]
 
 
 def test_one_build_is_followed_from_the_command_to_the_pages_at_both_gateways(
@@ -76,8 +71,7 @@ def test_one_build_is_followed_from_the_command_to_the_pages_at_both_gateways(
 
         # …and a delayed task has its due time as its ETA, rounded up to a bucket.
         def due() -> list[Task]:
-            tasks = [each for each in events.tasks(messages.DUE) if each.partitions == [row["partition"]]]
-            return [each for each in tasks if each.eta and due_at <= each.eta <= due_at + 2 * BUCKET]
+            return due_tasks(events, due_at, row["partition"])
 
         ben.wait_until("starwire.due", lambda: bool(due()))
         assert all("started" not in each.steps for each in due()), "before its time"

@@ -16,13 +16,19 @@ from starwire.engines.distributed import messages
 from starwire.process import partition_of
 from tests.contract.harness import Client as Socket
 from tests.distributed.conftest import Rows
-from tests.distributed.watching import CeleryEvents, Eavesdropper, Task, eventually
+from tests.distributed.watching import (
+    WHOLE,
+    CeleryEvents,
+    Eavesdropper,
+    Task,
+    command_tasks,
+    due_tasks,
+    eventually,
+)
 from tests.services import Cluster
 
 PARTITIONS = 16
-BUCKET = timedelta(milliseconds=50)
 A_FEW_SECONDS = 4.0
-WHOLE = {"sent", "received", "started", "succeeded"}
 
 
 @asynccontextmanager
@@ -37,21 +43,10 @@ def partition_of_player(client: Client) -> int:
     return partition_of(f"player:{client.player}", PARTITIONS)
 
 
-def command_tasks(events: CeleryEvents, command: str) -> list[Task]:
-    """The tasks `starwire.commands` that carry such a command."""
-    return [task for task in events.tasks(messages.COMMANDS) if command in task.fact("args")]
-
-
 def steps(tasks: list[Task]) -> set[str]:
     """What happened to the only task of these."""
     assert len(tasks) < 2, [task.events for task in tasks]
     return {step for task in tasks for step in task.steps}
-
-
-def due_tasks(events: CeleryEvents, due_at: datetime, partition: int) -> list[Task]:
-    """The tasks `starwire.due` of this partition whose ETA is this moment, rounded up to its bucket."""
-    tasks = [task for task in events.tasks(messages.DUE) if task.partitions == [partition]]
-    return [task for task in tasks if task.eta is not None and due_at <= task.eta <= due_at + 2 * BUCKET]
 
 
 async def test_a_command_becomes_a_row_a_delayed_task_a_message_and_a_push_on_every_gateway(

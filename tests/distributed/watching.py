@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self, TypeVar
 
 import redis.asyncio
@@ -21,6 +21,9 @@ from starwire.limits import Limits
 
 GLANCE_SECONDS = 0.01
 PATIENCE_SECONDS = 15.0
+BUCKET = timedelta(milliseconds=50)
+WHOLE = {"sent", "received", "started", "succeeded"}
+"""The steps of a task that went well."""
 T = TypeVar("T")
 
 
@@ -106,6 +109,17 @@ class CeleryEvents:
                 while not self._stopping.is_set():
                     with suppress(TimeoutError):
                         connection.drain_events(timeout=0.05)
+
+
+def command_tasks(events: CeleryEvents, command: str) -> list[Task]:
+    """The tasks `starwire.commands` that carry such a command."""
+    return [task for task in events.tasks(messages.COMMANDS) if command in task.fact("args")]
+
+
+def due_tasks(events: CeleryEvents, due_at: datetime, partition: int) -> list[Task]:
+    """The tasks `starwire.due` of this partition whose ETA is this moment, rounded up to its bucket."""
+    tasks = [task for task in events.tasks(messages.DUE) if task.partitions == [partition]]
+    return [task for task in tasks if task.eta is not None and due_at <= task.eta <= due_at + 2 * BUCKET]
 
 
 class Eavesdropper:

@@ -20,13 +20,12 @@ import starwire
 from starwire.clock import ManualClock
 from starwire.config import Settings
 from starwire.gateway.keys import KeysUnavailable
-from starwire.gateway.openid import ProviderTokens
 from starwire.gateway.tokens import InvalidToken
 from starwire.identity import Identity
 from starwire.limits import Limits
 from starwire.server import Server
 from tests.contract.harness import Client, Embedded, Gateway
-from tests.support.provider import RSA_KEYS, Provider, providing, published, trusting
+from tests.support.provider import RSA_KEYS, Provider, later, providing, published, refused, trusting
 
 FIRST, SECOND = RSA_KEYS
 P256, P384 = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP384R1())
@@ -46,16 +45,6 @@ def provider(clock: ManualClock) -> Iterator[Provider]:
     with providing(clock) as made:
         made.keys = [published(FIRST, "1")]
         yield made
-
-
-def later(clock: ManualClock, seconds: float) -> None:
-    clock.set(clock.now() + int(seconds * 1_000_000))
-
-
-async def refused(tokens: ProviderTokens, token: str) -> InvalidToken:
-    with pytest.raises(InvalidToken) as caught:
-        await tokens(token)
-    return caught.value
 
 
 # Who a token is for

@@ -12,12 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from starwire.clock import ManualClock
 from starwire.gateway.keys import KeysUnavailable
-from starwire.gateway.openid import ProviderTokens
 from starwire.gateway.tokens import InvalidToken
 from starwire.identity import Identity
 from starwire.limits import Limits
 from tests.contract.harness import eventually
-from tests.support.provider import RSA_KEYS, Provider, providing, published, trusting
+from tests.support.provider import RSA_KEYS, Provider, later, providing, published, refused, trusting
 
 FIRST, SECOND = RSA_KEYS
 P384 = ec.generate_private_key(ec.SECP384R1())
@@ -34,16 +33,6 @@ def provider(clock: ManualClock) -> Iterator[Provider]:
     with providing(clock) as made:
         made.keys = [published(FIRST, "1")]
         yield made
-
-
-def later(clock: ManualClock, seconds: float) -> None:
-    clock.set(clock.now() + int(seconds * 1_000_000))
-
-
-async def refused(tokens: ProviderTokens, token: str) -> InvalidToken:
-    with pytest.raises(InvalidToken) as caught:
-        await tokens(token)
-    return caught.value
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jwt
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 import starwire
-from starwire.clock import Clock
+from starwire.clock import Clock, ManualClock
 from starwire.gateway.openid import ProviderTokens
+from starwire.gateway.tokens import InvalidToken
 from starwire.limits import Limits
 
 Private = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -118,3 +120,13 @@ def trusting(provider: Provider, *, limits: Limits | None = None, **options: Any
     described: dict[str, Any] = {"issuer": provider.url, "audience": "mygame"}
     described |= {"jwks_url": f"{provider.url}/keys"} | options
     return ProviderTokens(starwire.OpenID(**described), provider.clock, limits or Limits())
+
+
+def later(clock: ManualClock, seconds: float) -> None:
+    clock.set(clock.now() + int(seconds * 1_000_000))
+
+
+async def refused(tokens: ProviderTokens, token: str) -> InvalidToken:
+    with pytest.raises(InvalidToken) as caught:
+        await tokens(token)
+    return caught.value

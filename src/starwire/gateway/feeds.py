@@ -20,7 +20,7 @@ import structlog
 from starwire import telemetry
 from starwire.batch import Event
 from starwire.engine import Engine
-from starwire.errors import Unauthenticated
+from starwire.errors import Unauthenticated, first_line
 from starwire.gateway.behind import EVENTS_AT_ONCE, Behind
 from starwire.gateway.connection import Phase
 from starwire.gateway.feed import CONTROL, Entry, Feed, Listener, Recent, read_control
@@ -350,7 +350,7 @@ class Feeds:
             session.close(4403, REVOKED)
             return
         except Exception as error:  # noqa: BLE001 - whatever keeps streams from being read, it may pass
-            log.warning("streams_not_read", sub=identity.sub, error=str(error).partition("\n")[0])
+            log.warning("streams_not_read", sub=identity.sub, error=first_line(error))
             session.close(1011, "the streams could not be read")
             return
         finally:

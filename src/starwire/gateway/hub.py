@@ -16,7 +16,7 @@ from starwire import telemetry
 from starwire.app import Authenticate, Registry
 from starwire.clock import Clock, isoformat
 from starwire.engine import Engine
-from starwire.errors import Refused, Unauthenticated
+from starwire.errors import Refused, Unauthenticated, first_line
 from starwire.gateway.auth import KnowsSessions
 from starwire.gateway.connection import Greet, Phase, Renew
 from starwire.gateway.feed import Listener
@@ -190,7 +190,7 @@ class Hub:
             self._refuse(session, action.id, "hello", error)
             return
         except Exception as error:  # noqa: BLE001 - whatever keeps streams from being read, it may pass
-            log.warning("streams_not_read", sub=identity.sub, error=str(error).partition("\n")[0])
+            log.warning("streams_not_read", sub=identity.sub, error=first_line(error))
             refusal = Refused("unavailable", "The streams could not be read.")
             session.send(error_reply(action.id, "hello", refusal))
             session.close(1011, "the streams could not be read")

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from starwire.app import Registry, ViewKind
 from starwire.clock import Clock, isoformat
-from starwire.errors import Refused, Rejected
+from starwire.errors import Refused, Rejected, first_line
 from starwire.identity import Identity
 from starwire.lifecycle import lifecycle_data
 from starwire.process import ProcessRow, State
@@ -144,7 +144,7 @@ class Reads:
             return error_reply(id, name, refusal)
         except Exception as error:
             if isinstance(error, DBAPIError) and self._database.statements.dialect.is_away(error):
-                log.warning("database_is_away", view=name, error=str(error).partition("\n")[0])
+                log.warning("database_is_away", view=name, error=first_line(error))
                 return error_reply(id, name, Refused("unavailable", "The database is away for a moment."))
             log.exception("view_failed", view=name, player=identity.sub)
             return error_reply(id, name, Refused("internal", "The view failed on the server."))

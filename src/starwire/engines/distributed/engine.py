@@ -28,7 +28,7 @@ from starwire.engines.distributed import messages
 from starwire.engines.distributed.broker import RedisBroker
 from starwire.engines.distributed.publishing import Publisher
 from starwire.engines.reading import Reading
-from starwire.errors import Refused
+from starwire.errors import Refused, first_line
 from starwire.limits import Limits
 from starwire.protocol import error_reply
 from starwire.store import tables
@@ -244,7 +244,7 @@ class DistributedEngine(Reading):
                     measured = self._loop.time()
                     await self._measure()
             except Exception as error:  # noqa: BLE001 - the database may be away: look again
-                log.warning("looking_failed", error=str(error).partition("\n")[0])
+                log.warning("looking_failed", error=first_line(error))
 
     async def _look_after_lane(self, lane: Lane) -> None:
         flight = lane.in_flight

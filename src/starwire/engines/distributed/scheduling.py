@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starwire.config import Settings
 from starwire.engines.distributed.presence import Herald, connect
 from starwire.engines.distributed.tasks import bucket_after, make_celery, send_due_task
-from starwire.errors import ConfigurationError
+from starwire.errors import ConfigurationError, first_line
 from starwire.limits import Limits
 from starwire.store import tables
 from starwire.store.database import Database
@@ -71,7 +71,7 @@ class LeadingScheduler:
                 now, overdue, coming = self._look(connection)
         except SQLAlchemyError as error:
             self.leading = False
-            log.warning("round_failed", error=str(error).partition("\n")[0])
+            log.warning("round_failed", error=first_line(error))
             return
         self._send(term, now, overdue, coming)
 
@@ -89,7 +89,7 @@ class LeadingScheduler:
             with self._database.write.begin() as connection:
                 give_up(connection, self._name)
         except SQLAlchemyError as error:
-            log.warning("lease_not_given_up", error=str(error).partition("\n")[0])
+            log.warning("lease_not_given_up", error=first_line(error))
         self._database.close()
         if self._mark is not None:
             self._mark.close()
