@@ -21,6 +21,7 @@ from starwire.limits import Limits
 from starwire.process import partition_of
 from starwire.protocol import digest, encode
 from starwire.store.database import Database, open_sqlite, read_facts
+from starwire.store.pipeline import PipelinedConnection
 from starwire.store.postgres import open_postgres
 from starwire.store.tables import metadata
 
@@ -84,6 +85,9 @@ class Bench:
             if order.fail == "looks":
                 tx.db.scalar(select(self.lines.c.id))
                 raise starwire.Rejected("no", "It has looked, and refuses.")
+            if order.fail == "blindly":
+                tx.db.execute(insert(self.lines).inline(), {"line": order.line})
+                return 1
             tx.db.execute(insert(self.lines).values(line=order.line))
             tx.publish("all", Kept(order.line))
             if order.fail == "refuses":
@@ -189,6 +193,23 @@ def test_what_an_item_hides_from_us_neither_undoes_it_silently_nor_harms_another
     assert (oks[0], oks[2], oks[3]) == (True, not following, True)
     done = [line for line, ok in zip("abcd", oks, strict=True) if ok]
     assert (bench.kept(), told) == (done, done)
+
+
+@pytest.mark.parametrize("bench", ["postgresql"], indirect=True)
+def test_nobody_waits_for_what_handlers_only_insert(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[int] = []
+    settle = PipelinedConnection.settle
+
+    def count(connection: PipelinedConnection) -> None:
+        waits.append(1)
+        settle(connection)
+
+    monkeypatch.setattr(PipelinedConnection, "settle", count)
+    bench.run([Keep("a", "blindly")])
+    alone = len(waits)
+    bench.run([Keep(line, "blindly") for line in "bcdefghij"])
+    assert bench.kept() == list("abcdefghij")
+    assert len(waits) == 2 * alone
 
 
 def test_how_many_rows_an_insert_has_skipped_is_known_at_once(bench: Bench) -> None:

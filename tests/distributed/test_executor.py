@@ -138,7 +138,7 @@ class Away:
         self._times = times
 
     def __enter__(self) -> None:
-        event.listen(self._engine, "begin", self._refuse)
+        event.listen(self._engine, "begin", self._refuse, insert=True)  # before BEGIN is sent
 
     def __exit__(self, *_: object) -> None:
         event.remove(self._engine, "begin", self._refuse)
@@ -164,6 +164,7 @@ def test_a_batch_waits_for_the_database_as_often_however_many_commands_it_has(
     alone = len(waits)
     outcome = run(executor, *[command(str(number)) for number in range(2, 52)])
     assert len(outcome.answers) == 50
+    assert alone == 4, "the partitions, stored replies, what is next, and the streams' heads"
     assert len(waits) == 2 * alone
 
 
